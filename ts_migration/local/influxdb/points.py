@@ -1,7 +1,7 @@
 """What the query languages see of a bucket: series, their fields and their points.
 
-The contract between `storage` (which implements `Points`) and `influxql` and `flux` (which read through it).
-No query semantics and no disk format belong here.
+The contract between `storage` (which implements `Points` and `Mutations`) and `influxql` and `flux` (which read and, for
+InfluxQL's DELETE and DROP MEASUREMENT, change through it). No query semantics and no disk format belong here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -93,3 +93,20 @@ class Points(Protocol):
         With `fields`, only those columns are read, and rows in which none of them has a value are left out. Series without
         a row in the range are left out.
         """
+
+
+class Mutations(Protocol):
+    """What a query may change: the server passes it to `influxql.execute`, bound to the rights of the token."""
+
+    def delete(
+        self,
+        database: str,
+        measurement: str | None,
+        start_ns: int,
+        stop_ns: int,
+        where: Callable[[Mapping[str, str]], bool] | None,
+    ) -> None:
+        """Delete points of one or all measurements, both bounds inclusive, of the series whose tags satisfy `where`."""
+
+    def drop_measurement(self, database: str, measurement: str) -> None:
+        """Delete every point of the measurement, and with them its field types."""
