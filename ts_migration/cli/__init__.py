@@ -1,0 +1,1 @@
+"""`ts-migration`: one module a command group. Heavy imports happen inside the commands."""

@@ -1,0 +1,457 @@
+"""`migration_config.yaml` and the environment as typed values; every mistake is one clear line, all mistakes in one go.
+
+A line names the job, the key, the value found and what is allowed. Nothing is read at import, no server is asked, and
+secrets stay out of messages and `repr`. What the values do is elsewhere.
+"""
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from croniter import croniter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from ts_migration.errors import ConfigurationError, Missing
+from ts_migration.manifests import fingerprint
+from ts_migration.objects import TablePlace
+from ts_migration.windows import NAMED_GRIDS, NS_PER_S, Grid, iso, to_ns
+
+DEFAULT_CONFIG = "migration_config.yaml"
+
+_TIME_ALLOWED = "a time such as 2023-01-01T00:00:00Z; without an offset it is read as UTC"
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?$")
+
+
+def time_ns(value: object) -> int:
+    """Nanoseconds since the epoch of a time in the configuration: text to the nanosecond, or what YAML made of it."""
+    if isinstance(value, datetime):
+        return to_ns(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, date):
+        return to_ns(datetime(value.year, value.month, value.day, tzinfo=UTC))
+    match = _TIME.match(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(_TIME_ALLOWED)
+    day, clock, fraction, offset = match.groups()
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{'+00:00' if offset in (None, 'Z') else offset}")
+    except ValueError:
+        raise ValueError(_TIME_ALLOWED) from None
+    return to_ns(whole) + int((fraction or "").ljust(9, "0"))
+
+
+def exclusive_end_ns(value: object) -> int:
+    """The exclusive end of a range. `23:59:59` with no fraction means through that whole second."""
+    end = time_ns(value)
+    return end + NS_PER_S if end % (60 * NS_PER_S) == 59 * NS_PER_S else end
+
+
+_DURATION = re.compile(r"^(\d+)\s*(s|m|h|d|w)$")
+_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _duration_s(value: object) -> object:
+    if isinstance(value, str):
+        match = _DURATION.match(value.strip())
+        if not match:
+            raise ValueError("a duration such as 12h, 7d or 30d")
+        return int(match[1]) * _DURATION_UNITS[match[2]]
+    return value
+
+
+def _cron(value: object) -> str:
+    if isinstance(value, str) and value in NAMED_GRIDS:
+        return NAMED_GRIDS[value]
+    if isinstance(value, str) and len(value.split()) == 5 and croniter.is_valid(value):
+        return " ".join(value.split())
+    raise ValueError(f"{', '.join(NAMED_GRIDS)} or a cron expression of five fields, UTC")
+
+
+TimeNs = Annotated[int, BeforeValidator(time_ns)]
+EndNs = Annotated[int, BeforeValidator(exclusive_end_ns)]
+DurationS = Annotated[int, BeforeValidator(_duration_s)]
+Cron = Annotated[str, BeforeValidator(_cron)]
+Text = Annotated[str, Field(min_length=1)]
+TimestreamName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,256}$")]
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown keys, no change after loading, no silent conversions between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MappingOptions(Section):
+    """How rows become points where the defaults are not wanted (see `line_protocol.mapping`)."""
+
+    measurement: Text | None = None
+    """Name of the measurement; the source table's name by default."""
+    dimensions_as_fields: tuple[str, ...] = Field(default=(), strict=False)
+    """Dimensions that become string fields instead of tags."""
+    rename: dict[str, Text] = Field(default_factory=dict)
+    """Dimension, measure column or measure_name -> tag or field key."""
+    single_measure: Literal["field_per_measure_name", "value_columns"] = "field_per_measure_name"
+    """value_columns keeps `measure_value::double` as field key and measure_name as a tag."""
+    keep_measure_name: bool = True
+    """Whether multi-measure rows keep their measure_name as a tag."""
+    types: dict[str, Literal["float"]] = Field(default_factory=dict)
+    """Field key -> wider type. Only integer to float; an integer that a float cannot hold exactly is quarantined."""
+    timestamp_measures: Literal["integer_ns", "rfc3339"] = "integer_ns"
+
+
+class MigrationJob(Section):
+    """One table to migrate, over one range of time, into one bucket."""
+
+    job_name: Text
+    source_database: TimestreamName
+    source_table: TimestreamName
+    target_bucket: Text
+    start_time: TimeNs
+    """Start, ns, included."""
+    end_time: EndNs
+    """End, ns, excluded, as resolved from the text."""
+    batch_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Lines of one write request."""
+    validation_enabled: bool = True
+    rollback_enabled: bool = False
+    window: Cron = "0 0 1 * *"
+    mapping: MappingOptions = Field(default_factory=MappingOptions)
+    retention_days: int | None = Field(default=None, ge=1)
+    """Set on the bucket at the end; None keeps points for ever."""
+    shard_group_duration: DurationS = Field(default=30 * 86_400, ge=3600)
+    """Seconds. 30 days is the vendor's advice for backfills."""
+    write_connections: int = Field(default=2, ge=1, le=64)
+    compression: int = Field(default=1, ge=0, le=9)
+    """gzip level of the members."""
+    allow_existing_data: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The job's name made fit for ids and keys."""
+        return re.sub(r"[^a-z0-9]+", "-", self.job_name.lower()).strip("-") or "job"
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The windows of the job."""
+        return Grid(self.window, self.start_time, self.end_time)
+
+    @property
+    def measurement(self) -> str:
+        """Name of the measurement that the points are written to."""
+        return self.mapping.measurement or self.source_table
+
+    @property
+    def source(self) -> str:
+        """The source table as people write it."""
+        return f"{self.source_database}.{self.source_table}"
+
+    @property
+    def mapping_fingerprint(self) -> str:
+        """Fingerprint of the options that the mapping is resolved from."""
+        return fingerprint(self.measurement, self.mapping.model_dump(mode="json"))
+
+
+class MigrationSettings(Section):
+    """What applies to all jobs."""
+
+    parallel_jobs: int = Field(default=1, ge=1, le=64)
+    progress_monitoring_interval: int = Field(default=60, ge=1)
+    """Seconds between status lines."""
+    max_retry_attempts: int = Field(default=3, ge=0, le=100)
+    retry_delay_seconds: float = Field(default=2.0, ge=0, le=86_400, strict=False)
+
+
+class ValidationRules(Section):
+    """Tolerances of the checks. Zero difference is the default for values."""
+
+    record_count_tolerance: float = Field(default=0.0, ge=0, lt=1, strict=False)
+    """Share of records that may be missing or too many before record_count fails."""
+    sample_accuracy_threshold: float = Field(default=1.0, gt=0, le=1, strict=False)
+    """Share of the sampled points that must agree bit for bit."""
+    sample_size: int = Field(default=100, ge=1, le=1000)
+    """Rows asked again of Timestream per window."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What verdicts depend on."""
+        return fingerprint(self.model_dump(mode="json"))
+
+
+class MigrationConfig(Section):
+    """The whole file."""
+
+    migration_jobs: tuple[MigrationJob, ...] = Field(min_length=1, strict=False)
+    migration_settings: MigrationSettings = Field(default_factory=MigrationSettings)
+    validation_rules: ValidationRules = Field(default_factory=ValidationRules)
+
+    def job(self, name: str) -> MigrationJob:
+        """The job of a name or slug.
+
+        Raises:
+            Missing: no job has it.
+        """
+        for job in self.migration_jobs:
+            if name in (job.job_name, job.slug):
+                return job
+        raise Missing(f"there is no job {name!r}", allowed=", ".join(repr(job.job_name) for job in self.migration_jobs))
+
+    def key_prefix(self, job: MigrationJob) -> tuple[str, ...]:
+        """Asset key prefix of a job's table: database and table, and the job where two jobs name one table."""
+        shared = sum(other.source == job.source for other in self.migration_jobs) > 1
+        parts = (job.source_database, job.source_table, *((job.slug,) if shared else ()))
+        return tuple(re.sub(r"[^A-Za-z0-9_]", "_", part) for part in parts)
+
+    def place(self, job: MigrationJob) -> TablePlace:
+        """Where the objects of a job's table lie."""
+        shared = sum(other.source == job.source for other in self.migration_jobs) > 1
+        return TablePlace("/".join((job.source_database, job.source_table, *((job.slug,) if shared else ()))))
+
+
+class Environment(BaseModel):
+    """What the commands take from environment variables. Read where a command or a resource starts, never at import."""
+
+    model_config = ConfigDict(frozen=True)
+
+    s3_export_bucket: str = ""
+    influxdb_url: str = ""
+    influxdb_token: SecretStr = SecretStr("")
+    influxdb_token_secret_arn: str = ""
+    influxdb_org: str = ""
+    notification_topic_arn: str = ""
+    migration_orchestrator_lambda_arn: str = ""
+    migration_state_machine_arn: str = ""
+    ts_migration_config: str = ""
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> "Environment":
+        """From a mapping such as os.environ."""
+        return cls.model_validate(
+            {name: variables[name.upper()] for name in cls.model_fields if variables.get(name.upper())}
+        )
+
+    def require(self, *names: str) -> None:
+        """Raise one error that names every variable of these that is not set.
+
+        Raises:
+            ConfigurationError: with a line per missing variable.
+        """
+        missing = [name for name in names if not _plain(getattr(self, name))]
+        if missing:
+            raise ConfigurationError(
+                [f"the environment variable {name.upper()} is not set" for name in missing], where="environment"
+            )
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice: YAML would keep the last one in silence."""
+
+
+def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=deep)
+
+
+def _construct(loader: _StrictLoader, node: yaml.MappingNode) -> Iterable[dict[Any, Any]]:
+    filled: dict[Any, Any] = {}
+    yield filled
+    filled.update(_mapping_without_duplicates(loader, node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct)
+
+
+def load_config(path: Path) -> MigrationConfig:
+    """Load and check a configuration file.
+
+    Raises:
+        Missing: there is no such file.
+        ConfigurationError: every mistake, a line each.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise Missing(
+            f"there is no configuration file {path}",
+            next_step="copy scripts/migration_config.yaml and edit it, or pass --config",
+        ) from None
+    except (PermissionError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"it cannot be read: {error}"], where=str(path)) from None
+    return parse_config(text, where=str(path))
+
+
+def parse_config(text: str, where: str = "configuration") -> MigrationConfig:
+    """Check the text of a configuration file. See `load_config`."""
+    try:
+        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with one more rule
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigurationError([f"{line}not valid YAML: {error.problem or error.context}"], where=where) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError([f"not valid YAML: {error}"], where=where) from None
+    if not isinstance(raw, dict):
+        raise ConfigurationError(["it holds no settings: migration_jobs is required"], where=where)
+    problems: list[str] = []
+    config: MigrationConfig | None = None
+    try:
+        config = MigrationConfig.model_validate(raw)
+    except ValidationError as error:
+        problems += [_describe(dict(problem), raw) for problem in error.errors(include_url=False)]
+    problems += _cross_problems(config, raw)
+    if problems or config is None:
+        raise ConfigurationError(problems, where=where)
+    return config
+
+
+def _describe(problem: dict[str, Any], raw: dict[Any, Any]) -> str:
+    """One line for one of pydantic's errors: job, key, value found, what is allowed."""
+    location = [part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    subject, rest = _subject(location, raw)
+    key = ".".join(str(part) for part in rest)
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "missing":
+        return f"{subject}{key} is required and not given"
+    if kind == "extra_forbidden":
+        return f"{subject}{key}: unknown key{_nearest(location)}"
+    allowed = {
+        "int_type": "a whole number", "float_type": "a number", "float_parsing": "a number", "bool_type": "true or false",
+        "string_type": "text", "string_too_short": "text that is not empty", "dict_type": "keys with values",
+        "tuple_type": "a list", "list_type": "a list", "model_type": "keys with values", "model_attributes_type": "keys with values",
+        "too_short": "at least one entry",
+    }.get(kind)  # fmt: skip
+    if kind == "value_error":
+        allowed = str(context.get("error", problem["msg"]))
+    elif kind == "literal_error":
+        allowed = str(context["expected"]).replace("'", "")
+    elif kind == "string_pattern_mismatch":
+        allowed = "letters, digits, _ . and -, at most 256"
+    elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        sign = {
+            "greater_than": "above",
+            "greater_than_equal": "at least",
+            "less_than": "below",
+            "less_than_equal": "at most",
+        }[kind]
+        allowed = f"{sign} {next(iter(context.values()))}"
+    return f"{subject}{key} = {problem['input']!r}: not allowed; allowed: {allowed or problem['msg']}"
+
+
+def _subject(location: list[Any], raw: dict[Any, Any]) -> tuple[str, list[Any]]:
+    """The job that an error's location lies in, as text, and the rest of the location."""
+    if len(location) >= 2 and location[0] == "migration_jobs" and isinstance(location[1], int):
+        jobs = raw.get("migration_jobs")
+        job = jobs[location[1]] if isinstance(jobs, list) and location[1] < len(jobs) else None
+        name = job.get("job_name") if isinstance(job, dict) else None
+        subject = f"job {name!r}: " if name else f"job number {location[1] + 1}: "
+        return subject, location[2:] or ["entry"]
+    return "", location
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "migration_jobs": MigrationJob,
+    "migration_settings": MigrationSettings,
+    "validation_rules": ValidationRules,
+    "mapping": MappingOptions,
+}
+
+
+def _nearest(location: list[Any]) -> str:
+    """A suggestion for an unknown key: the nearest key known in its section, or the section that has it."""
+    holder = next((part for part in reversed(location[:-1]) if part in _SECTIONS), None)
+    known = list((_SECTIONS[holder] if holder else MigrationConfig).model_fields)
+    unknown = str(location[-1])
+    near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    for section, model in _SECTIONS.items():
+        if unknown in model.model_fields:
+            return f"; it belongs in {section}"
+    return f"; known keys: {', '.join(known)}"
+
+
+def _cross_problems(config: MigrationConfig | None, raw: dict[Any, Any]) -> list[str]:
+    """Mistakes between keys and between jobs. Ranges are looked at even where other keys are wrong."""
+    problems = [line for index, job in enumerate(_raw_jobs(raw)) for line in _range_problems(index, job)]
+    if config is None:
+        return problems
+    try:
+        for job in config.migration_jobs:
+            if job.end_time > job.start_time:
+                _ = job.grid.keys
+    except ConfigurationError as error:
+        problems += [f"job {job.job_name!r}: {line}" for line in error.problems]
+    problems += _name_problems(config)
+    problems += _overlap_problems(config)
+    for job in config.migration_jobs:
+        if job.retention_days and job.retention_days * 86_400 <= job.shard_group_duration:
+            problems.append(
+                f"job {job.job_name!r}: retention_days = {job.retention_days}: not allowed; "
+                f"allowed: longer than shard_group_duration, {timedelta(seconds=job.shard_group_duration)}"
+            )
+    return problems
+
+
+def _raw_jobs(raw: dict[Any, Any]) -> list[dict[Any, Any]]:
+    jobs = raw.get("migration_jobs")
+    return [job for job in jobs if isinstance(job, dict)] if isinstance(jobs, list) else []
+
+
+def _range_problems(index: int, job: dict[Any, Any]) -> list[str]:
+    try:
+        start, end = time_ns(job["start_time"]), exclusive_end_ns(job["end_time"])
+    except (KeyError, ValueError):
+        return []
+    if end > start:
+        return []
+    name = f"job {job['job_name']!r}" if job.get("job_name") else f"job number {index + 1}"
+    return [f"{name}: end_time = {job['end_time']!r}: not allowed; allowed: a time after start_time, {iso(start)}"]
+
+
+def _name_problems(config: MigrationConfig) -> list[str]:
+    """Jobs of one name, and tables whose names become one after being made fit for Dagster."""
+    problems = []
+    by_slug: dict[str, list[MigrationJob]] = defaultdict(list)
+    by_key: dict[tuple[str, ...], list[MigrationJob]] = defaultdict(list)
+    for job in config.migration_jobs:
+        by_slug[job.slug].append(job)
+        by_key[config.key_prefix(job)].append(job)
+    for jobs in by_slug.values():
+        if len(jobs) > 1:
+            names = ", ".join(repr(job.job_name) for job in jobs)
+            problems.append(
+                f"job {jobs[0].job_name!r}: job_name: not allowed; allowed: names that differ in letters or digits; found {names}"
+            )
+    for key, jobs in by_key.items():
+        if len({job.source for job in jobs}) > 1:
+            names = " and ".join(sorted({job.source for job in jobs}))
+            problems.append(
+                f"job {jobs[0].job_name!r}: source_table: {names} become one asset key {'/'.join(key)}; rename or migrate them by two files"
+            )
+    return problems
+
+
+def _overlap_problems(config: MigrationConfig) -> list[str]:
+    """Two jobs that write one measurement of one bucket over one time: neither could be proven."""
+    problems = []
+    for index, job in enumerate(config.migration_jobs):
+        for other in config.migration_jobs[index + 1 :]:
+            one_place = (job.target_bucket, job.measurement) == (other.target_bucket, other.measurement)
+            if one_place and job.start_time < other.end_time and other.start_time < job.end_time:
+                problems.append(
+                    f"job {other.job_name!r}: target_bucket = {other.target_bucket!r}: measurement {job.measurement!r} is already written "
+                    f"by job {job.job_name!r} in an overlapping range; allowed: another bucket, mapping.measurement or range"
+                )
+    return problems

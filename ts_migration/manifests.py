@@ -1,0 +1,275 @@
+"""What a stage did, written last: files, counts, bytes, digests, parents, settings. The proof is the chain of manifests.
+
+A manifest is immutable and names its parent by digest; a stage is current only while its parent's digest is the one it
+names and its own settings' fingerprint still holds. Where objects lie is in `objects`; what stages do is in `stages`.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ts_migration.errors import Missing, Permanent
+from ts_migration.objects import ExportBucket
+
+SCHEMA_VERSION = 1
+"""Version of every manifest's shape. A reader refuses a newer one instead of guessing."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def fingerprint(*parts: object) -> str:
+    """sha256 of the canonical JSON of settings: what a stage depended on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def now_text() -> str:
+    """Time of now as RFC 3339, UTC, to the second: for people, never for decisions."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Manifest(BaseModel):
+    """What all manifests share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    written_at: str = Field(default_factory=now_text)
+
+    def to_bytes(self) -> bytes:
+        """Indented JSON in UTF-8, for people and programs."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON without `written_at`: children name their parent by it."""
+        content = self.model_dump(mode="json", exclude={"written_at"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def write(self, bucket: ExportBucket, key: str) -> Self:
+        """Put it; the caller makes this its last act."""
+        bucket.put(key, self.to_bytes(), "application/json")
+        return self
+
+
+AnyManifest = TypeVar("AnyManifest", bound=Manifest)
+
+
+def read_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str) -> AnyManifest | None:
+    """The manifest at a key, or None where there is none.
+
+    Raises:
+        Permanent: it is there but cannot be trusted: broken, or written by a newer version.
+    """
+    body = bucket.get_or_none(key)
+    if body is None:
+        return None
+    try:
+        version = json.loads(body).get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise Permanent(
+                f"the manifest has schema version {version!r}",
+                where=bucket.uri(key),
+                allowed=f"version {SCHEMA_VERSION}",
+                next_step="use the version of ts-migration that wrote it",
+            )
+        return kind.model_validate_json(body)
+    except (ValidationError, ValueError, AttributeError) as error:
+        raise Permanent(f"the manifest is damaged: {error}", where=bucket.uri(key)) from error
+
+
+def require_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str, next_step: str) -> AnyManifest:
+    """The manifest at a key.
+
+    Raises:
+        Missing: there is none; `next_step` says which stage writes it.
+    """
+    found = read_manifest(kind, bucket, key)
+    if found is None:
+        raise Missing(
+            "the stage before this one has not finished: its manifest is missing",
+            where=bucket.uri(key),
+            next_step=next_step,
+        )
+    return found
+
+
+class WindowRange(BaseModel):
+    """The clipped window of a manifest, ns, half-open."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    start_ns: int
+    end_ns: int
+
+
+class DigestRecord(BaseModel):
+    """A digest of points as manifests keep it (`validation.digest`).
+
+    `lanes` are two unsigned 64-bit sums; `counts` are values per field key; `bins` and `bin_lanes` are values and lane sums
+    per time bin (64 equal bins of the window), so that a mismatch is narrowed without reading all again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lanes: tuple[int, int]
+    values: int
+    counts: dict[str, int]
+    bin_values: tuple[int, ...]
+    bin_lanes: tuple[tuple[int, int], ...]
+    first_ns: int | None
+    last_ns: int | None
+
+
+class TableManifest(Manifest):
+    """Grid and mapping that a table was begun with. Later changes are refused, never taken over in silence."""
+
+    stage: Literal["table"] = "table"
+    database: str
+    table: str
+    job: str
+    cron: str
+    range_start_ns: int
+    range_end_ns: int
+    mapping: str
+    """Canonical JSON of the mapping."""
+    mapping_digest: Sha256
+    mapping_options: Sha256
+    """Fingerprint of the options that the mapping was resolved from."""
+
+
+class ExportFile(BaseModel):
+    """One Parquet file of an export: key, bytes and rows as UNLOAD's manifest states them, checked against the object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    bytes: int
+    rows: int
+
+
+class ExportManifest(Manifest):
+    """A successful UNLOAD (or several, where a window was split) of one window."""
+
+    stage: Literal["export"] = "export"
+    database: str
+    table: str
+    window: WindowRange
+    columns: dict[str, str]
+    """Column name -> Timestream type, in the order of the select list."""
+    files: tuple[ExportFile, ...]
+    rows: int
+    bytes: int
+    queries: tuple[str, ...]
+    """Query ids of the UNLOADs."""
+    aws_manifests: tuple[str, ...]
+    """Keys of the kept copies of UNLOAD's own manifests."""
+    settings: Sha256
+    seconds: float
+
+
+class Part(BaseModel):
+    """One line protocol object: key, bytes compressed, members (one member = one write request), lines, CRC-32 of the object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    bytes: int
+    members: int
+    lines: int
+    crc32: int
+    first_ns: int | None
+    last_ns: int | None
+
+
+class LineProtocolManifest(Manifest):
+    """A converted window: rows = points + merged + quarantined + empty, to the row."""
+
+    stage: Literal["line_protocol"] = "line_protocol"
+    database: str
+    table: str
+    window: WindowRange
+    parent: Sha256
+    mapping_digest: Sha256
+    settings: Sha256
+    parts: tuple[Part, ...]
+    members_key: str
+    rows: int
+    points: int
+    """Lines written: rows that became a line of their own."""
+    merged: int
+    quarantined: int
+    empty: int
+    """Rows without a single field left."""
+    values: dict[str, int]
+    """Field key -> values written."""
+    text_bytes: int
+    bytes: int
+    expected: DigestRecord
+    """Digest of the export frames, computed apart from the encoder: what the bucket must hold."""
+    coverage_key: str
+    """Object with the 4,096 x 64 histogram of the export frames."""
+    series: int
+    seconds: float
+
+
+class LoadManifest(Manifest):
+    """A loaded window: every member acknowledged by the server."""
+
+    stage: Literal["load"] = "load"
+    database: str
+    table: str
+    window: WindowRange
+    parent: Sha256
+    settings: Sha256
+    org: str
+    bucket: str
+    measurement: str
+    members: int
+    points: int
+    bytes: int
+    requests: int
+    retries: int
+    resumed_members: int
+    refused_lines: int
+    """Lines that the server refused by name; they are in the quarantine."""
+    seconds: float
+
+
+class VerdictRecord(BaseModel):
+    """One check's verdict as it is kept. See `validation.verdict`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    passed: bool
+    severity: Literal["ERROR", "WARN"]
+    expected: str
+    actual: str
+    difference: str
+    tolerance: str
+    stage: str | None
+    """The stage that broke the window, where the check can tell."""
+    evidence: tuple[str, ...]
+
+
+class VerdictsManifest(Manifest):
+    """The verdicts of one window, bound to the digests of what they judged: current only while those are."""
+
+    stage: Literal["verdicts"] = "verdicts"
+    database: str
+    table: str
+    window: WindowRange
+    export: Sha256
+    line_protocol: Sha256
+    load: Sha256
+    mapping_digest: Sha256
+    rules: Sha256
+    """Fingerprint of tolerances and thresholds."""
+    verdicts: tuple[VerdictRecord, ...]
+    status: Literal["proven", "passed", "failed"]
+    """passed: every check passed, but with a tolerance used or rows quarantined."""
+    seconds: float

@@ -1,0 +1,265 @@
+"""Objects in the export bucket: get, put, list, stream, and where every object of the product lies.
+
+The only place that knows S3 keys and the only one that turns botocore's errors into Transient and Permanent.
+What the objects mean is in `manifests`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from ts_migration.errors import MigrationError, Missing, Permanent, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+BULK_PREFIX = "timestream-export/"
+"""All bulk objects: the guide's cleanup deletes this prefix, and nothing that proves anything may lie under it."""
+PROOF_PREFIX = "manifests/"
+REPORT_PREFIX = "reports/"
+
+_RETRYABLE_CODES = {
+    "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "RequestTimeout",
+    "InternalError", "InternalServerException", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504",
+}  # fmt: skip
+_DENIED_CODES = {
+    "AccessDenied", "AccessDeniedException", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
+    "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
+}  # fmt: skip
+_MISSING_CODES = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFoundException"}
+
+
+def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
+    """The product's error for one of botocore's, by its code (statuses are unreliable: facts of Timestream, section 3)."""
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Permanent(
+            "no AWS credentials were found",
+            where=where,
+            next_step="export AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `ts-migration local up`",
+        )
+    if isinstance(error, BotoCoreError):
+        return Transient(f"{type(error).__name__}: {error}", where=where)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
+    if code in _RETRYABLE_CODES:
+        return Transient(f"{code}: {message}", where=where)
+    if code in _MISSING_CODES:
+        return Missing(f"{code}: {message}", where=where)
+    if code in _DENIED_CODES:
+        return Permanent(f"{code}: {message}", where=where, next_step="check the credentials and their IAM policy")
+    return Permanent(f"{code}: {message}", where=where)
+
+
+def raise_aws_error(error: ClientError | BotoCoreError, where: str) -> NoReturn:
+    """Raise the product's error for one of botocore's."""
+    raise aws_error(error, where) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlace:
+    """Where the objects of one migrated table lie. `name` is `<database>/<table>`, with the job where two share a table."""
+
+    name: str
+
+    def window(self, key: str) -> "WindowPlace":
+        """Where the objects of one window lie."""
+        return WindowPlace(self.name, key)
+
+    @property
+    def bulk(self) -> str:
+        """Prefix of all bulk objects of the table."""
+        return f"{BULK_PREFIX}{self.name}/"
+
+    @property
+    def proof(self) -> str:
+        """Prefix of all manifests of the table."""
+        return f"{PROOF_PREFIX}{self.name}/"
+
+    @property
+    def table_manifest(self) -> str:
+        """Key of the frozen grid and mapping."""
+        return f"{self.proof}table.json"
+
+    @property
+    def migrated(self) -> str:
+        """Key of the roll-up's manifest."""
+        return f"{self.proof}migrated.json"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlace:
+    """Where the objects of one window lie."""
+
+    table: str
+    key: str
+
+    def export_attempt(self, attempt: str) -> str:
+        """Folder of one UNLOAD, fresh for every attempt."""
+        return f"{BULK_PREFIX}{self.table}/{self.key}/export/{attempt}"
+
+    @property
+    def bulk(self) -> str:
+        """Prefix of all bulk objects of the window."""
+        return f"{BULK_PREFIX}{self.table}/{self.key}/"
+
+    @property
+    def line_protocol(self) -> str:
+        """Prefix of the line protocol parts and their members.json."""
+        return f"{BULK_PREFIX}{self.table}/{self.key}/line-protocol/"
+
+    @property
+    def proof(self) -> str:
+        """Prefix of the window's manifests."""
+        return f"{PROOF_PREFIX}{self.table}/{self.key}/"
+
+    def manifest(self, stage: str) -> str:
+        """Key of a stage's manifest."""
+        return f"{self.proof}{stage}.json"
+
+    @property
+    def aws_manifests(self) -> str:
+        """Prefix of the copies of UNLOAD's own manifests."""
+        return f"{self.proof}aws/"
+
+    @property
+    def quarantine(self) -> str:
+        """Key of the rows that could not be said in line protocol."""
+        return f"{self.proof}quarantine.ndjson.gz"
+
+    @property
+    def ledger(self) -> str:
+        """Prefix of the load ledger."""
+        return f"{self.proof}ledger/"
+
+    @property
+    def verdicts(self) -> str:
+        """Key of the latest verdicts."""
+        return f"{self.proof}verdicts.json"
+
+    @property
+    def lease(self) -> str:
+        """Key of the lease that keeps a second run off the window."""
+        return f"{self.proof}lease.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """A listed object: key, size in bytes."""
+
+    key: str
+    size: int
+
+
+class ExportBucket:
+    """The export bucket, through a boto3 S3 client. Every error is the product's own, with the s3:// URI it happened at."""
+
+    def __init__(self, client: "S3Client", name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def uri(self, key: str) -> str:
+        """The s3:// URI of a key."""
+        return f"s3://{self.name}/{key}"
+
+    def key_of(self, uri: str) -> str:
+        """The key of an s3:// URI that must lie in this bucket.
+
+        Raises:
+            Permanent: it lies elsewhere.
+        """
+        prefix = f"s3://{self.name}/"
+        if not uri.startswith(prefix):
+            raise Permanent(f"{uri} does not lie in the export bucket {self.name}")
+        return uri.removeprefix(prefix)
+
+    def get(self, key: str) -> bytes:
+        """The whole object.
+
+        Raises:
+            Missing: there is none.
+        """
+        try:
+            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def get_or_none(self, key: str) -> bytes | None:
+        """The whole object, or None where there is none."""
+        try:
+            return self.get(key)
+        except Missing:
+            return None
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`."""
+        try:
+            return self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={offset}-{offset + length - 1}")[
+                "Body"
+            ].read()
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def open(self, key: str) -> Any:
+        """A streaming body (read(n), close()) of the whole object; reading it may raise urllib3 and botocore errors."""
+        try:
+            return self.client.get_object(Bucket=self.name, Key=key)["Body"]
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def size(self, key: str) -> int:
+        """Size in bytes.
+
+        Raises:
+            Missing: there is none.
+        """
+        try:
+            return self.client.head_object(Bucket=self.name, Key=key)["ContentLength"]
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write an object whole."""
+        try:
+            self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def download(self, key: str, target: IO[bytes]) -> None:
+        """Copy an object into an open file, in ranges and in parallel."""
+        try:
+            self.client.download_fileobj(self.name, key, target)
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def upload(self, key: str, source: IO[bytes]) -> None:
+        """Copy an open file into an object, by multipart where it is large."""
+        try:
+            self.client.upload_fileobj(source, self.name, key)
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects under a prefix, in key order."""
+        try:
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                for found in page.get("Contents", []):
+                    yield ObjectInfo(found["Key"], found["Size"])
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(prefix))
+
+    def delete(self, key: str) -> None:
+        """Delete one object; one that is not there is no error."""
+        try:
+            self.client.delete_object(Bucket=self.name, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete every object under a prefix; how many there were."""
+        count = 0
+        for found in list(self.list(prefix)):
+            self.delete(found.key)
+            count += 1
+        return count

@@ -1,0 +1,1 @@
+"""What surrounds a migration and needs no orchestrator: plan, prerequisites, rollback, cleanup."""

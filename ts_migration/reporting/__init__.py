@@ -1,0 +1,1 @@
+"""Verdicts and manifests as people and programs read them: console, JSON, HTML."""

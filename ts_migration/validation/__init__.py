@@ -1,0 +1,1 @@
+"""The proof: two readings in, a Verdict out. Pure functions; clients and orchestration do not belong here."""
