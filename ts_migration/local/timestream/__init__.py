@@ -1,1 +1,1 @@
-"""A Timestream for LiveAnalytics server: write API, query API and UNLOAD over AWS JSON 1.0, with DuckDB as its engine."""
+"""A Timestream for LiveAnalytics server: write API, query API and UNLOAD over AWS JSON 1.0; its engine is DuckDB."""
