@@ -1,0 +1,11 @@
+"""Dagster's entry point: configuration to Definitions, nothing else."""
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Definitions of the configured migration: TS_MIGRATION_CONFIG, else the file in this folder, else the example."""
+    from ts_migration.orchestration.table_definitions import build_definitions, configured
+
+    return build_definitions(configured())

@@ -1,0 +1,365 @@
+"""What the commands do: execute, status, validate, as plain functions over Dagster's instance and the proof in S3.
+
+Progress is told to a callback; nothing is printed here. How tasks reach worker processes is in `pool` and `schedule`.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.errors import Refused
+from ts_migration.objects import ExportBucket
+from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.liveness import fail_dead_runs
+from ts_migration.orchestration.names import TableNames
+from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.schedule import Group, Schedule
+from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.proof import TableProof, proof_of
+from ts_migration.stages.table import begin_table
+from ts_migration.timestream.description import describe
+from ts_migration.timestream.query import TimestreamQuery
+from ts_migration.timestream.readings import rows_per_window
+from ts_migration.windows import Window
+
+GROUP_ROWS = 500_000
+"""Windows are exported together while their rows stay below this: UNLOAD starts once a second, small ones would queue."""
+GROUP_WINDOWS = 50
+"""UNLOAD allows 100 partitions; half of it lets two workers share a table's windows early."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a run, for whoever shows it."""
+
+    kind: str
+    """exported, window, rolled_up, skipped or stopped."""
+    job: str
+    key: str
+    done: int
+    total: int
+    outcome: Outcome | None = None
+    message: str = ""
+
+
+@dataclass
+class JobResult:
+    """What `execute` did for one job. Counts are of this call but for `proven`, which is of the whole table."""
+
+    job: str
+    source: str
+    bucket: str
+    windows: int
+    skipped: int = 0
+    ran: int = 0
+    failed: int = 0
+    rows: int = 0
+    points: int = 0
+    values: int = 0
+    bytes: int = 0
+    checks_passed: int = 0
+    checks: int = 0
+    seconds: float = 0.0
+    proven: int = 0
+    rolled_up: bool = False
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Every window of the call succeeded, and so did the roll-up where it was due."""
+        return not self.errors
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """What `execute` did."""
+
+    job_id: str
+    jobs: tuple[JobResult, ...]
+    seconds: float
+    interrupted: bool
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed and nothing was cut short."""
+        return not self.interrupted and all(job.ok for job in self.jobs)
+
+
+def new_job_id(jobs: Sequence[MigrationJob]) -> str:
+    """A readable id of one `execute`: the job's name (or `migration`), the minute, four random digits."""
+    name = jobs[0].slug if len(jobs) == 1 else "migration"
+    return f"{name}-{datetime.now(UTC):%Y%m%dt%H%M}-{secrets.token_hex(2)}"
+
+
+def execute(
+    config: MigrationConfig,
+    config_path: Path,
+    bucket: ExportBucket,
+    query: TimestreamQuery,
+    *,
+    only: str | None = None,
+    keys: tuple[str, str] | None = None,
+    parallel_jobs: int | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> ExecutionResult:
+    """Migrate every window that is not proven yet, and roll up the tables that become complete.
+
+    Args:
+        only: name of the one job to work on.
+        keys: first and last partition key, both included.
+        parallel_jobs: worker processes; by default the configuration's.
+
+    Raises:
+        MigrationError: nothing was begun: a table is missing, its grid or mapping differs from what it was begun with,
+            another `execute` works on this configuration.
+    """
+    began = time.monotonic()
+    jobs = [config.job(only)] if only else list(config.migration_jobs)
+    job_id = new_job_id(jobs)
+    with dg.DagsterInstance.get() as instance, _only_one(instance, config_path, job_id):
+        fail_dead_runs(instance)
+        plans = [_plan(config, job, bucket, query, instance, keys) for job in jobs]
+        run = _Run(config, {plan.result.job: plan for plan in plans}, report)
+        schedule = Schedule(
+            {plan.job.slug: plan.groups for plan in plans},
+            roll_up=[plan.job.slug for plan in plans if plan.completes and plan.job.validation_enabled],
+        )
+        for plan in plans:
+            if plan.result.skipped:
+                report(Progress("skipped", plan.job.slug, "", plan.result.skipped, len(plan.job.grid)))
+        interrupted = False
+        try:
+            run_pool(
+                schedule,
+                size=min(parallel_jobs or config.migration_settings.parallel_jobs, max(1, run.windows_to_do)),
+                config_path=config_path,
+                job_id=job_id,
+                log_folder=Path(instance.root_directory) / "logs",
+                on_outcome=run.on_outcome,
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+        for plan in plans:
+            _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug))
+        return ExecutionResult(job_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted)
+
+
+@dataclass
+class _Plan:
+    """What is to be done for one job."""
+
+    job: MigrationJob
+    groups: list[Group]
+    result: JobResult
+    completes: bool
+    """Whether the call leaves no window of the table open."""
+    began: float = field(default_factory=time.monotonic)
+
+
+def _plan(
+    config: MigrationConfig,
+    job: MigrationJob,
+    bucket: ExportBucket,
+    query: TimestreamQuery,
+    instance: dg.DagsterInstance,
+    keys: tuple[str, str] | None,
+) -> _Plan:
+    """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
+    place = config.place(job)
+    begin_table(job, place, describe(query, job.source_database, job.source_table), bucket)
+    proof = proof_of(config, job, bucket)
+    names = TableNames.of(config, job)
+    state = table_state(instance, names, job.grid.keys)
+    finished = _finished(job, proof, state)
+    wanted = job.grid.between(*keys) if keys else list(job.grid)
+    todo = [window for window in wanted if window.key not in finished]
+    completes = len(todo) == len(job.grid) - len(finished)
+    rolled_up = bool(instance.fetch_materializations(names.migrated, limit=1).records)
+    result = JobResult(
+        job.slug,
+        job.source,
+        job.target_bucket,
+        windows=len(job.grid),
+        skipped=len(wanted) - len(todo),
+        rolled_up=rolled_up,
+    )
+    return _Plan(job, _groups(job, todo, proof, query), result, completes=completes and (bool(todo) or not rolled_up))
+
+
+def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
+    """Windows with nothing left to do: proven by their manifests and known to Dagster as materialised and green."""
+    settled = {window.key for window in proof.windows if window.settled}
+    return settled & (state.green if job.validation_enabled else state.materialized)
+
+
+def _groups(job: MigrationJob, todo: list[Window], proof: TableProof, query: TimestreamQuery) -> list[Group]:
+    """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
+    exported = {window.key for window in proof.windows if window.exported}
+    open_windows = [window for window in todo if window.key not in exported]
+    rows = rows_per_window(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else {}
+    groups: list[Group] = []
+    pending: list[str] = []
+    pending_rows = 0
+
+    def flush() -> None:
+        nonlocal pending, pending_rows
+        if pending:
+            groups.append(Group(tuple(pending), export_ahead=len(pending) > 1))
+        pending, pending_rows = [], 0
+
+    for window in todo:
+        if window.key in exported:
+            flush()
+            groups.append(Group((window.key,), export_ahead=False))
+            continue
+        count = rows.get(window.key, 0)
+        if pending and (pending_rows + count > GROUP_ROWS or len(pending) >= GROUP_WINDOWS):
+            flush()
+        pending.append(window.key)
+        pending_rows += count
+    flush()
+    return groups
+
+
+class _Run:
+    """Adds up outcomes as they come, from several threads, and tells them on."""
+
+    def __init__(self, config: MigrationConfig, plans: dict[str, _Plan], report: Callable[[Progress], None]) -> None:
+        self._plans = plans
+        self._report = report
+        self._done = dict.fromkeys(plans, 0)
+        self._total = {slug: sum(len(group.keys) for group in plan.groups) for slug, plan in plans.items()}
+
+    @property
+    def windows_to_do(self) -> int:
+        """Windows over all jobs."""
+        return sum(self._total.values())
+
+    def on_outcome(self, task: Task, outcome: Outcome) -> None:
+        """Take in one outcome."""
+        plan = self._plans[task.job]
+        result = plan.result
+        result.seconds = time.monotonic() - plan.began
+        key = task.keys[0] if len(task.keys) == 1 else f"{task.keys[0]}..{task.keys[-1]}" if task.keys else ""
+        match task.kind:
+            case TaskKind.EXPORT_GROUP:
+                message = "" if outcome.ok else f"not exported together ({outcome.error}); each window exports alone"
+                kind = "exported"
+            case TaskKind.WINDOW:
+                kind, message = "window", outcome.error
+                self._add_window(result, task, outcome)
+            case TaskKind.ROLL_UP:
+                kind, message = "rolled_up", outcome.error
+                result.rolled_up = outcome.ok
+                if not outcome.ok:
+                    result.errors.append(f"roll-up: {outcome.error}")
+        self._report(Progress(kind, task.job, key, self._done[task.job], self._total[task.job], outcome, message))
+
+    def _add_window(self, result: JobResult, task: Task, outcome: Outcome) -> None:
+        self._done[task.job] += 1
+        result.ran += 1
+        result.rows += outcome.rows
+        result.points += outcome.points
+        result.values += outcome.values
+        result.bytes += outcome.bytes
+        result.checks += 5
+        result.checks_passed += outcome.checks_passed
+        if not outcome.ok:
+            result.failed += 1
+            result.errors.append(f"window {task.keys[0]}: {outcome.error}")
+
+
+def _conclude(config: MigrationConfig, plan: _Plan, bucket: ExportBucket, stopped_by: str) -> None:
+    proof = proof_of(config, plan.job, bucket)
+    plan.result.proven = sum(window.status == "proven" for window in proof.windows)
+    if stopped_by:
+        left = plan.result.windows - plan.result.skipped - plan.result.ran
+        plan.result.errors.append(f"{left} windows were not tried: several failed alike: {stopped_by}")
+
+
+@contextmanager
+def _only_one(instance: dg.DagsterInstance, config_path: Path, job_id: str) -> Iterator[None]:
+    """Hold the configuration's lock: two `execute` of one file would do everything twice. A killed one holds nothing."""
+    name = hashlib.sha256(str(config_path.resolve()).encode()).hexdigest()[:16]
+    folder = Path(instance.root_directory) / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Refused(
+                f"another execute works on this configuration: {file.read().strip() or 'unknown'}",
+                where=str(config_path),
+                next_step="wait for it to end, or stop it",
+            ) from None
+        file.truncate(0)
+        file.write(f"{job_id} (process {os.getpid()})")
+        file.flush()
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where one job stands, by Dagster's event log."""
+
+    job: str
+    source: str
+    bucket: str
+    windows: int
+    materialized: int
+    green: int
+    failed: tuple[str, ...]
+    running: tuple[str, ...]
+    rolled_up: bool
+    last_error: str
+
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if self.running:
+            return "running"
+        if self.green == self.windows:
+            return "migrated" if self.rolled_up else "complete"
+        if self.failed:
+            return "failed"
+        return "partly migrated" if self.materialized else "not begun"
+
+
+def status(config: MigrationConfig) -> list[JobStatus]:
+    """Where every job stands, whoever ran its windows: `execute`, a backfill, a click in Dagit."""
+    with dg.DagsterInstance.get() as instance:
+        fail_dead_runs(instance)
+        return [_status(instance, config, job) for job in config.migration_jobs]
+
+
+def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
+    from ts_migration.orchestration.run_history import last_error_of, running_windows
+
+    names = TableNames.of(config, job)
+    state = table_state(instance, names, job.grid.keys)
+    return JobStatus(
+        job=job.slug,
+        source=job.source,
+        bucket=job.target_bucket,
+        windows=len(state.keys),
+        materialized=len(state.materialized),
+        green=len(state.green),
+        failed=tuple(sorted(state.failed)),
+        running=running_windows(instance, names),
+        rolled_up=bool(instance.fetch_materializations(names.migrated, limit=1).records),
+        last_error="" if state.complete else last_error_of(instance, names),
+    )

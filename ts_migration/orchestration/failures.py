@@ -1,0 +1,54 @@
+"""How the product's errors reach Dagster: Transient ones are retried with jitter, Permanent ones stop the run at once.
+
+No other module catches a MigrationError to hand it to Dagster.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from ts_migration.config import MigrationSettings
+from ts_migration.errors import MigrationError, Transient
+
+LONGEST_DELAY_S = 900.0
+
+
+def retry_delay_s(attempt: int, settings: MigrationSettings, retry_after_s: float | None) -> float:
+    """Seconds before the next try: full jitter over an exponential, never less than the service asked for."""
+    ceiling = min(LONGEST_DELAY_S, settings.retry_delay_seconds * 2**attempt)
+    return max(random.uniform(0, ceiling), retry_after_s or 0.0)  # noqa: S311 - jitter, not a secret
+
+
+@contextmanager
+def told_to_dagster(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, settings: MigrationSettings
+) -> Iterator[None]:
+    """Run a stage; a Transient error asks for a retry, any other MigrationError fails the step for good."""
+    try:
+        yield
+    except Transient as error:
+        attempt = context.op_execution_context.retry_number if hasattr(context, "op_execution_context") else 0
+        delay = retry_delay_s(attempt, settings, error.retry_after_s)
+        context.log.warning(f"{error} (try {attempt + 1} of {settings.max_retry_attempts + 1})")
+        if attempt >= settings.max_retry_attempts:
+            raise failure_of(error) from None
+        raise dg.RetryRequested(max_retries=settings.max_retry_attempts, seconds_to_wait=delay) from error
+    except MigrationError as error:
+        raise failure_of(error) from None
+
+
+def failure_of(error: MigrationError) -> dg.Failure:
+    """A step failure that carries what happened, where and what to do, and is not retried."""
+    metadata = {
+        "where": error.where,
+        "allowed": error.allowed,
+        "next_step": error.next_step,
+        "kind": "transient, retries exhausted" if isinstance(error, Transient) else "permanent",
+    }
+    return dg.Failure(
+        description=str(error),
+        metadata={key: value for key, value in metadata.items() if value},
+        allow_retries=False,
+    )

@@ -1,0 +1,149 @@
+"""Leases: one run at a time works on a window, whoever started it and on whatever machine.
+
+Two locks, taken in this order. A file lock under the Dagster home holds between processes of one machine and is
+released by the kernel when its process dies, so a killed run blocks nobody. An object in the export bucket, made only
+if absent and renewed by a heart, holds between machines; it counts for nothing once its heart has stopped for
+`EXPIRY_S`. S3 makes "only if absent" atomic (If-None-Match); a file-backed S3 that ignores the header is on one
+machine, where the file lock suffices.
+"""
+
+import fcntl
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ts_migration.errors import Transient
+from ts_migration.objects import ExportBucket, WindowPlace, raise_aws_error
+
+HEARTBEAT_S = 10.0
+EXPIRY_S = 45.0
+POLL_S = 1.0
+
+
+@contextmanager
+def leased(
+    bucket: ExportBucket,
+    place: WindowPlace,
+    owner: str,
+    *,
+    lock_folder: Path,
+    wait_s: float,
+    on_wait: Callable[[str], None],
+) -> Iterator[None]:
+    """Hold the window's lease.
+
+    Args:
+        owner: the run's id; the same owner may take its lease again.
+        lock_folder: where file locks of this machine lie.
+        wait_s: how long to wait for another run before refusing.
+        on_wait: told once who holds the lease.
+
+    Raises:
+        Transient: another run still held the window after `wait_s`.
+    """
+    deadline = time.monotonic() + wait_s
+    with _file_lock(lock_folder, place, deadline, on_wait):
+        _take(bucket, place, owner, deadline, on_wait)
+        stop = threading.Event()
+        heart = threading.Thread(
+            target=_beat, args=(bucket, place, owner, stop), name=f"lease {place.key}", daemon=True
+        )
+        heart.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            heart.join(timeout=HEARTBEAT_S)
+            bucket.delete(place.lease)
+
+
+@contextmanager
+def _file_lock(folder: Path, place: WindowPlace, deadline: float, on_wait: Callable[[str], None]) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{place.table}/{place.key}".replace("/", "%2F")
+    told = False
+    with path.open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    on_wait(f"another run on this machine works on window {place.key} of {place.table}: waiting")
+                    told = True
+                _wait_or_refuse(place, deadline, "another run on this machine")
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _take(
+    bucket: ExportBucket, place: WindowPlace, owner: str, deadline: float, on_wait: Callable[[str], None]
+) -> None:
+    told = False
+    while True:
+        holder = _holder(bucket, place)
+        if holder is None or holder["owner"] == owner:
+            if _put(bucket, place, owner, only_if_absent=holder is None):
+                return
+            continue
+        if time.time() - float(holder["beat"]) > EXPIRY_S:
+            on_wait(f"the run {holder['owner']} held window {place.key} but its heart has stopped: taking over")
+            bucket.delete(place.lease)
+            continue
+        if not told:
+            on_wait(f"the run {holder['owner']} works on window {place.key} of {place.table}: waiting")
+            told = True
+        _wait_or_refuse(place, deadline, f"the run {holder['owner']}")
+
+
+def _wait_or_refuse(place: WindowPlace, deadline: float, holder: str) -> None:
+    if time.monotonic() >= deadline:
+        raise Transient(
+            f"{holder} is still working on this window",
+            where=f"{place.table} window {place.key}",
+            next_step="wait for it to end, or cancel it, and run the window again",
+        )
+    time.sleep(min(POLL_S, max(0.05, deadline - time.monotonic())))
+
+
+def _holder(bucket: ExportBucket, place: WindowPlace) -> dict[str, str] | None:
+    body = bucket.get_or_none(place.lease)
+    return json.loads(body) if body else None
+
+
+def _put(bucket: ExportBucket, place: WindowPlace, owner: str, *, only_if_absent: bool) -> bool:
+    """Write the lease; False where another run was faster."""
+    body = json.dumps({"owner": owner, "beat": str(time.time())}).encode()
+    try:
+        if only_if_absent:
+            bucket.client.put_object(Bucket=bucket.name, Key=place.lease, Body=body, IfNoneMatch="*")
+        else:
+            bucket.client.put_object(Bucket=bucket.name, Key=place.lease, Body=body)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in (
+            "PreconditionFailed",
+            "ConditionalRequestConflict",
+            "412",
+            "409",
+        ):
+            return False
+        raise_aws_error(error, bucket.uri(place.lease))
+    except BotoCoreError as error:
+        raise_aws_error(error, bucket.uri(place.lease))
+    return True
+
+
+def _beat(bucket: ExportBucket, place: WindowPlace, owner: str, stop: threading.Event) -> None:
+    """Renew the lease until told to stop. A beat that fails is tried again with the next; the lease outlives four."""
+    while not stop.wait(HEARTBEAT_S):
+        try:
+            _put(bucket, place, owner, only_if_absent=False)
+        except Exception:  # noqa: BLE001, S112 - a heart must not die of one lost beat; the stage's own calls will tell
+            continue

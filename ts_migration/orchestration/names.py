@@ -1,0 +1,77 @@
+"""Names that Dagster, the commands and people share: asset keys, jobs, checks and tags. One place for each."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.validation.verdict import Check
+
+JOB_ID_TAG = "ts_migration/job_id"
+"""Which `execute` a run belongs to."""
+JOB_NAME_TAG = "ts_migration/job_name"
+TABLE_TAG = "ts_migration/table"
+WORKER_TAG = "ts_migration/worker"
+"""host:pid:start of the worker process of an in-process run, so that a dead one can be told from a slow one."""
+ROLLED_BACK_TAG = "ts_migration/rolled_back"
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+
+EXPORT_SCHEMA_CHECK = "export_schema"
+CONVERSION_CHECK = "conversion"
+WINDOW_CHECKS = tuple(check.value for check in Check)
+"""The five checks of a loaded window; all of them are required for green."""
+TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality")
+"""The checks of a whole table, on `migrated`."""
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """Every Dagster name of one job's table."""
+
+    prefix: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: MigrationConfig, job: MigrationJob) -> "TableNames":
+        """Names of a job's table; the job is part of them where two jobs name one table."""
+        return cls(config.key_prefix(job))
+
+    @property
+    def joined(self) -> str:
+        """The prefix as one identifier."""
+        return "__".join(self.prefix)
+
+    @property
+    def export_files(self) -> dg.AssetKey:
+        """Export files of a window."""
+        return dg.AssetKey([*self.prefix, "export_files"])
+
+    @property
+    def line_protocol_files(self) -> dg.AssetKey:
+        """Line protocol files of a window."""
+        return dg.AssetKey([*self.prefix, "line_protocol_files"])
+
+    @property
+    def influxdb_bucket(self) -> dg.AssetKey:
+        """The window's points in the bucket."""
+        return dg.AssetKey([*self.prefix, "influxdb_bucket"])
+
+    @property
+    def migrated(self) -> dg.AssetKey:
+        """The whole table."""
+        return dg.AssetKey([*self.prefix, "migrated"])
+
+    @property
+    def job(self) -> str:
+        """Job that migrates one window."""
+        return f"migrate_{self.joined}"
+
+    @property
+    def roll_up_job(self) -> str:
+        """Job that materialises `migrated`."""
+        return f"roll_up_{self.joined}"
+
+    @property
+    def window_checks(self) -> tuple[dg.AssetCheckKey, ...]:
+        """The checks that a window needs to be green."""
+        return tuple(dg.AssetCheckKey(self.influxdb_bucket, name) for name in WINDOW_CHECKS)

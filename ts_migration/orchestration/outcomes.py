@@ -1,0 +1,79 @@
+"""What a Dagster run came to, read from its own events: counts, verdicts, and the error of the step that failed."""
+
+import dagster as dg
+
+from ts_migration.errors import MigrationError, Transient
+from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
+from ts_migration.orchestration.tasks import Outcome
+
+PROVEN, NOT_PROVEN, FAILED = "proven", "not proven", "failed"
+
+
+def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seconds: float) -> Outcome:
+    """The outcome of one window's run."""
+    metadata = {
+        event.asset_key: event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
+
+    def number(key: dg.AssetKey, name: str) -> int:
+        value = metadata.get(key, {}).get(name)
+        return int(str(value.value)) if value is not None else 0
+
+    evaluations = [
+        evaluation
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.asset_key == names.influxdb_bucket and evaluation.check_name in WINDOW_CHECKS
+    ]
+    passed = sum(evaluation.passed for evaluation in evaluations)
+    failed_checks = [
+        evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed
+    ]
+    error, permanent = _error_of(result)
+    if failed_checks:
+        error, permanent = f"checks failed: {', '.join(failed_checks)}", False
+    return Outcome(
+        ok=result.success,
+        seconds=seconds,
+        rows=number(names.line_protocol_files, "rows"),
+        points=number(names.line_protocol_files, "points"),
+        values=number(names.line_protocol_files, "values"),
+        bytes=number(names.line_protocol_files, "bytes"),
+        checks_passed=passed,
+        status=(PROVEN if passed == len(WINDOW_CHECKS) else NOT_PROVEN) if result.success else FAILED,
+        error="" if result.success else error,
+        permanent=permanent,
+        run_id=result.run_id,
+    )
+
+
+def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
+    """The outcome of a roll-up's run."""
+    error, permanent = _error_of(result)
+    failed = [evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+    if failed:
+        error = f"checks failed: {', '.join(failed)}"
+    return Outcome(
+        ok=result.success and not failed, seconds=seconds, error=error, permanent=permanent, run_id=result.run_id
+    )
+
+
+def outcome_of_error(error: MigrationError, seconds: float) -> Outcome:
+    """The outcome of a task that raised before it became a run."""
+    return Outcome(ok=False, seconds=seconds, error=str(error), permanent=not isinstance(error, Transient))
+
+
+def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
+    """The message of the first failed step, and whether trying again is of no use."""
+    for event in result.all_events:
+        if event.event_type is not dg.DagsterEventType.STEP_FAILURE:
+            continue
+        data = event.step_failure_data
+        told = data.user_failure_data
+        if told and told.description:
+            kind = told.metadata.get("kind")
+            return told.description, bool(kind) and str(kind.value) == "permanent"
+        if data.error:
+            return data.error.message.strip(), False
+    return "", False

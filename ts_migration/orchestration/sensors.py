@@ -1,0 +1,54 @@
+"""Sensors: `rollup_sensor` materialises a table's `migrated` once every window of it is current and green.
+
+It looks at Dagster's event log alone, so it does not matter who ran the windows. It asks for exactly one roll-up per
+newest check: a table that changes later is rolled up again. Every skipped tick says what it waits for.
+"""
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig
+from ts_migration.orchestration.check_state import table_state
+from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
+
+TICK_S = 15
+NAMED_WINDOWS = 3
+
+
+def rollup_sensor(config: MigrationConfig) -> dg.SensorDefinition:
+    """One sensor over all tables; on by default."""
+
+    @dg.sensor(
+        name="rollup_sensor",
+        job_names=[TableNames.of(config, job).roll_up_job for job in config.migration_jobs],
+        minimum_interval_seconds=TICK_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Materialises <table>/migrated when every window of the table is current and green.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        requests: list[dg.RunRequest] = []
+        waiting: list[str] = []
+        for job in config.migration_jobs:
+            names = TableNames.of(config, job)
+            state = table_state(context.instance, names, job.grid.keys)
+            if not state.complete:
+                some = ", ".join(state.open[:NAMED_WINDOWS])
+                waiting.append(f"{job.source}: {len(state.open)} of {len(state.keys)} windows are not green ({some} …)")
+            elif _rolled_up_since(context.instance, names, state.newest):
+                waiting.append(f"{job.source}: rolled up, nothing has changed since")
+            else:
+                requests.append(
+                    dg.RunRequest(
+                        job_name=names.roll_up_job,
+                        run_key=f"{names.joined}-{state.newest}",
+                        tags={JOB_NAME_TAG: job.slug},
+                    )
+                )
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(waiting))
+
+    return sensor
+
+
+def _rolled_up_since(instance: dg.DagsterInstance, names: TableNames, newest: int) -> bool:
+    """Whether `migrated` was materialised after the newest check."""
+    records = instance.fetch_materializations(names.migrated, limit=1).records
+    return bool(records) and records[0].storage_id > newest

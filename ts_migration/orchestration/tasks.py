@@ -1,0 +1,61 @@
+"""What `execute` hands to its worker processes and what comes back: values, and their form as lines of JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class TaskKind(StrEnum):
+    """Kinds of work."""
+
+    EXPORT_GROUP = "export_group"
+    WINDOW = "window"
+    ROLL_UP = "roll_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work on a job (named by its slug): a group of windows to export ahead, a window, or the roll-up."""
+
+    kind: TaskKind
+    job: str
+    keys: tuple[str, ...] = ()
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> "Task":
+        """The task that `to_line` wrote."""
+        raw = json.loads(line)
+        return cls(TaskKind(raw["kind"]), raw["job"], tuple(raw["keys"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task.
+
+    `permanent` tells that the same task would fail again; `checks_passed` counts the five checks of a window.
+    """
+
+    ok: bool
+    seconds: float
+    rows: int = 0
+    points: int = 0
+    values: int = 0
+    bytes: int = 0
+    checks_passed: int = 0
+    status: str = ""
+    error: str = ""
+    permanent: bool = False
+    run_id: str = ""
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> "Outcome":
+        """The outcome that `to_line` wrote."""
+        return cls(**json.loads(line))

@@ -1,0 +1,126 @@
+"""A table's three partitioned assets: export files, line protocol files, the loaded bucket. A partition is a window.
+
+Each asset leases its window, calls the stage that does the work and returns what the stage's manifest says. No IO
+managers: terabytes of objects do not pass through Dagster. Rules of the business do not belong here.
+"""
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
+from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHECK, TableNames
+from ts_migration.orchestration.partitions import partitions_of
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.window_checks import verdict_result
+from ts_migration.orchestration.window_run import window_run
+from ts_migration.stages.convert import convert_window
+from ts_migration.stages.export import export_window
+from ts_migration.stages.load import load_window
+from ts_migration.stages.table import begin_table, frozen_mapping
+from ts_migration.timestream.description import describe
+from ts_migration.validation.accounting import conversion_verdict, export_schema_verdict
+
+
+def window_assets(config: MigrationConfig, job: MigrationJob) -> list[dg.AssetsDefinition]:
+    """The assets of a job's table, upstream first."""
+    names = TableNames.of(config, job)
+    return [
+        _export_files(config, job, names),
+        _line_protocol_files(config, job, names),
+        _influxdb_bucket(config, job, names),
+    ]
+
+
+def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+    partitions = partitions_of(job.grid)
+
+    @dg.asset(
+        key=names.export_files,
+        partitions_def=partitions,
+        group_name=names.joined,
+        kinds={"timestream", "s3", "parquet"},
+        description=f"Parquet files that UNLOAD wrote for one window of Timestream table {job.source}.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                EXPORT_SCHEMA_CHECK,
+                asset=names.export_files,
+                partitions_def=partitions,
+                blocking=True,
+                description="The exported columns and types are those that DESCRIBE tells.",
+            )
+        ],
+    )
+    def export_files(
+        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, timestream: TimestreamResource
+    ) -> dg.MaterializeResult:
+        with window_run(context, config, job, export_bucket) as run:
+            query = timestream.query()
+            schema = describe(query, job.source_database, job.source_table)
+            begin_table(job, run.table, schema, run.bucket)
+            manifest = export_window(job, run.table, run.window, schema, query, run.bucket)
+            verdict = export_schema_verdict(manifest, schema)
+            return dg.MaterializeResult(
+                metadata=export_metadata(manifest, run.bucket, run.place),
+                data_version=dg.DataVersion(manifest.digest),
+                check_results=[verdict_result(names.export_files, verdict, EXPORT_SCHEMA_CHECK)],
+            )
+
+    return export_files
+
+
+def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+    partitions = partitions_of(job.grid)
+
+    @dg.asset(
+        key=names.line_protocol_files,
+        deps=[names.export_files],
+        partitions_def=partitions,
+        group_name=names.joined,
+        kinds={"s3", "polars"},
+        description="The window as InfluxDB line protocol: gzip members, each the body of one write request.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONVERSION_CHECK,
+                asset=names.line_protocol_files,
+                partitions_def=partitions,
+                blocking=True,
+                description="rows = points + merged + quarantined + empty, to the row.",
+            )
+        ],
+    )
+    def line_protocol_files(
+        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
+    ) -> dg.MaterializeResult:
+        with window_run(context, config, job, export_bucket) as run:
+            mapping = frozen_mapping(job, run.table, run.bucket)
+            manifest = convert_window(job, run.table, run.window, mapping, run.bucket)
+            verdict = conversion_verdict(manifest)
+            return dg.MaterializeResult(
+                metadata=line_protocol_metadata(manifest, run.bucket, run.place),
+                data_version=dg.DataVersion(manifest.digest),
+                check_results=[verdict_result(names.line_protocol_files, verdict, CONVERSION_CHECK)],
+            )
+
+    return line_protocol_files
+
+
+def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=names.influxdb_bucket,
+        deps=[names.line_protocol_files],
+        partitions_def=partitions_of(job.grid),
+        group_name=names.joined,
+        kinds={"influxdb"},
+        description=f"The window's points in bucket {job.target_bucket}, measurement {job.measurement}.",
+    )
+    def influxdb_bucket(
+        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
+    ) -> dg.MaterializeResult:
+        with window_run(context, config, job, export_bucket) as run:
+            mapping = frozen_mapping(job, run.table, run.bucket)
+            manifest = load_window(job, run.table, run.window, mapping, run.bucket, influxdb.target())
+            return dg.MaterializeResult(
+                metadata=load_metadata(manifest, run.bucket, run.place), data_version=dg.DataVersion(manifest.digest)
+            )
+
+    return influxdb_bucket

@@ -1,0 +1,74 @@
+"""The five checks of a loaded window as one partitioned multi-asset check: both sides are read once for all five.
+
+A failing check fails the run (they block), but all five results are stored first. What the checks compare is in
+`validation`; which readings they get is in `stages.check`.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.manifests import VerdictRecord
+from ts_migration.orchestration.metadata import verdict_metadata
+from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
+from ts_migration.orchestration.partitions import partitions_of
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.window_run import window_run
+from ts_migration.stages.check import check_window
+
+DESCRIPTIONS = {
+    "record_count": "Values per measure in Timestream now, rows exported, points encoded, values in the bucket.",
+    "checksum": "Digest of the export frames against the digest of what the bucket returns, bit for bit.",
+    "sample": "Rows at random times asked again of Timestream against the same points of the bucket, bit for bit.",
+    "schema": "Field keys, types and tag keys in the bucket against the mapping; exported batches against DESCRIBE.",
+    "coverage": "First and last time, and points per series and time bin, on both sides; gaps are named.",
+}
+
+
+def verdict_result(
+    asset_key: dg.AssetKey, verdict: VerdictRecord, check_name: str | None = None
+) -> dg.AssetCheckResult:
+    """A verdict as Dagster stores it."""
+    return dg.AssetCheckResult(
+        asset_key=asset_key,
+        check_name=check_name or verdict.check,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity[verdict.severity],
+        metadata=verdict_metadata(verdict),
+    )
+
+
+def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksDefinition:
+    """The checks of a job's windows."""
+    names = TableNames.of(config, job)
+    partitions = partitions_of(job.grid)
+
+    @dg.multi_asset_check(
+        name=f"check_{names.joined}",
+        specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=names.influxdb_bucket,
+                partitions_def=partitions,
+                blocking=True,
+                description=DESCRIPTIONS[name],
+            )
+            for name in WINDOW_CHECKS
+        ],
+        can_subset=True,
+    )
+    def checks(
+        context: dg.AssetCheckExecutionContext,
+        export_bucket: ExportBucketResource,
+        timestream: TimestreamResource,
+        influxdb: InfluxDBResource,
+    ) -> Iterator[dg.AssetCheckResult]:
+        with window_run(context, config, job, export_bucket) as run:
+            manifest = check_window(config, job, run.window, run.bucket, timestream.query(), influxdb.target())
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        for verdict in manifest.verdicts:
+            if verdict.check in wanted:
+                yield verdict_result(names.influxdb_bucket, verdict)
+
+    return checks

@@ -1,0 +1,56 @@
+"""What the assets and checks of one window share: its lease, the place of its objects, errors told to Dagster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
+from ts_migration.orchestration.failures import told_to_dagster
+from ts_migration.orchestration.leases import leased
+from ts_migration.orchestration.partitions import window_of
+from ts_migration.orchestration.resources import ExportBucketResource
+from ts_migration.windows import Window
+
+LEASE_WAIT_S = 120.0
+"""How long a run waits for another one on its window before it refuses (and is retried)."""
+
+
+@dataclass(frozen=True)
+class WindowRun:
+    """A leased window of a table, with the place of its objects."""
+
+    window: Window
+    table: TablePlace
+    bucket: ExportBucket
+
+    @property
+    def place(self) -> WindowPlace:
+        """Where the window's objects lie."""
+        return self.table.window(self.window.key)
+
+
+@contextmanager
+def window_run(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    config: MigrationConfig,
+    job: MigrationJob,
+    export_bucket: ExportBucketResource,
+) -> Iterator[WindowRun]:
+    """Lease the run's window while a stage works on it; errors inside are told to Dagster."""
+    with told_to_dagster(context, config.migration_settings):
+        window = window_of(context, job.grid)
+        bucket = export_bucket.bucket()
+        table = config.place(job)
+        with leased(
+            bucket,
+            table.window(window.key),
+            context.run.run_id,
+            lock_folder=Path(context.instance.root_directory) / "leases",
+            wait_s=LEASE_WAIT_S,
+            on_wait=context.log.warning,
+        ):
+            yield WindowRun(window, table, bucket)

@@ -1,0 +1,117 @@
+"""A worker process of `execute`: reads tasks from standard input, runs each as a Dagster run, writes an outcome each.
+
+A process and not a thread: Dagster's SQLite instance hangs when two threads execute in process. Standard output carries
+outcomes only; all else that prints goes to standard error, which the parent sends to a log file. When the parent dies,
+standard input ends and the worker ends with it, leaving a window that the next `execute` goes on with.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from queue import Queue
+from typing import IO, TypeVar
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, load_config
+from ts_migration.errors import MigrationError, Permanent
+from ts_migration.orchestration.liveness import announce_worker
+from ts_migration.orchestration.names import JOB_ID_TAG, WORKER_TAG, TableNames
+from ts_migration.orchestration.outcomes import outcome_of_error, outcome_of_roll_up, outcome_of_window
+from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
+from ts_migration.orchestration.table_definitions import build_definitions
+from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.export import export_group
+from ts_migration.timestream.description import describe
+
+Resource = TypeVar("Resource")
+
+
+class Worker:
+    """Runs tasks of one configuration against one Dagster instance."""
+
+    def __init__(self, config: MigrationConfig, instance: dg.DagsterInstance, job_id: str, worker_id: str) -> None:
+        self._config = config
+        self._instance = instance
+        self._definitions = build_definitions(config)
+        self._tags = {JOB_ID_TAG: job_id, WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}
+
+    def perform(self, task: Task) -> Outcome:
+        """Do a task; whatever happens becomes an outcome."""
+        began = time.monotonic()
+        try:
+            match task.kind:
+                case TaskKind.EXPORT_GROUP:
+                    return self._export_group(task, began)
+                case TaskKind.WINDOW:
+                    return self._window(task, began)
+                case TaskKind.ROLL_UP:
+                    return self._roll_up(task, began)
+        except MigrationError as error:
+            return outcome_of_error(error, time.monotonic() - began)
+
+    def _export_group(self, task: Task, began: float) -> Outcome:
+        job = self._config.job(task.job)
+        bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
+        query = self._resource(TimestreamResource, "timestream").query()
+        schema = describe(query, job.source_database, job.source_table)
+        windows = [job.grid.window(key) for key in task.keys]
+        manifests = export_group(job, self._config.place(job), windows, schema, query, bucket)
+        return Outcome(
+            ok=True,
+            seconds=time.monotonic() - began,
+            rows=sum(manifest.rows for manifest in manifests),
+            bytes=sum(manifest.bytes for manifest in manifests),
+        )
+
+    def _window(self, task: Task, began: float) -> Outcome:
+        names = TableNames.of(self._config, self._config.job(task.job))
+        result = self._definitions.resolve_job_def(names.job).execute_in_process(
+            partition_key=task.keys[0], instance=self._instance, tags=self._tags, raise_on_error=False
+        )
+        return outcome_of_window(result, names, time.monotonic() - began)
+
+    def _roll_up(self, task: Task, began: float) -> Outcome:
+        names = TableNames.of(self._config, self._config.job(task.job))
+        result = self._definitions.resolve_job_def(names.roll_up_job).execute_in_process(
+            instance=self._instance, tags=self._tags, raise_on_error=False
+        )
+        return outcome_of_roll_up(result, time.monotonic() - began)
+
+    def _resource(self, kind: type[Resource], name: str) -> Resource:
+        resource = (self._definitions.resources or {})[name]
+        if not isinstance(resource, kind):
+            raise Permanent(f"resource {name} is not a {kind.__name__}")
+        return resource
+
+
+def _read_tasks(source: IO[str], tasks: "Queue[Task]") -> None:
+    """Pass tasks on until the parent closes the pipe or dies, then end the process at once.
+
+    A window in the middle is left as it is: its manifests and its ledger tell the next run where to go on.
+    """
+    for line in source:
+        tasks.put(Task.from_line(line))
+    os._exit(0)
+
+
+def main() -> None:
+    """`python -m ts_migration.orchestration.worker CONFIG JOB_ID WORKER_ID`, started by `execute`."""
+    config_path, job_id, worker_id = sys.argv[1:]
+    outcomes = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    tasks: Queue[Task] = Queue()
+    with dg.DagsterInstance.get() as instance:
+        announce_worker(Path(instance.root_directory), worker_id)
+        worker = Worker(load_config(Path(config_path)), instance, job_id, worker_id)
+        outcomes.write("ready\n")
+        threading.Thread(target=_read_tasks, args=(sys.stdin, tasks), daemon=True).start()
+        while True:
+            outcomes.write(worker.perform(tasks.get()).to_line() + "\n")
+
+
+if __name__ == "__main__":
+    main()
