@@ -48,8 +48,8 @@ EVIDENCE_ROWS = 20
 class Verdict:
     """One check's verdict.
 
-    `expected`, `actual`, `difference` and `tolerance` are short texts with their units; `evidence` are lines for people, the
-    first differing points with both values.
+    `expected`, `actual`, `difference` and `tolerance` are short texts with their units; `evidence` are lines for
+    people, the first differing points with both values.
     """
 
     check: Check
