@@ -1,0 +1,5 @@
+"""`ts-migration execute`."""
+
+
+def execute() -> None:
+    """execute."""

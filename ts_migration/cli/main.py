@@ -1,0 +1,96 @@
+"""`ts-migration`: the commands put together, and what becomes of their errors.
+
+An error of the product is one message on stderr and an exit code; anything else is a bug: one line and the path of a
+file that holds the traceback. Commands live in a module each and import what is heavy when they run.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ts_migration.cli import execute, local, plan, status, validate
+from ts_migration.cli.console import error_line
+from ts_migration.errors import ConfigurationError, ExitCode, MigrationError
+
+app = typer.Typer(
+    name="ts-migration",
+    help="Move Amazon Timestream tables to InfluxDB 2, window by window, and prove every value.",
+    epilog="Example: ts-migration execute --config migration_config.yaml --dry-run",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(local.app, name="local")
+app.command("plan")(plan.plan)
+app.command("execute")(execute.execute)
+app.command("status")(status.status)
+app.command("validate")(validate.validate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("ts-migration"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of the whole program; each command has its own."""
+
+
+def main() -> None:
+    """Entry point of the `ts-migration` program."""
+    guarded(app)
+
+
+def guarded(program: Callable[[], object]) -> None:
+    """Run a program of commands to its end and leave with its exit code; scripts use it too.
+
+    Raises:
+        SystemExit: always.
+    """
+    try:
+        program()
+    except MigrationError as error:
+        error_line(str(error))
+        sys.exit(ExitCode.COULD_NOT_START if isinstance(error, ConfigurationError) else ExitCode.FAILED)
+    except KeyboardInterrupt:
+        error_line("cancelled")
+        sys.exit(ExitCode.CANCELLED)
+    except Exception as error:  # noqa: BLE001 - the outermost border: users get a line, the log gets the traceback
+        error_line(f"{type(error).__name__}: {_first_line(error)}. This is a bug; details: {_write_traceback()}")
+        sys.exit(ExitCode.FAILED)
+    sys.exit(ExitCode.OK)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["no message"])[0][:500]
+
+
+def _write_traceback() -> str:
+    """Keep the traceback of the current exception in a file of mode 600; its path."""
+    path = Path(".ts_migration") / "errors" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"{' '.join(sys.argv[:1])}\n{traceback.format_exc()}", encoding="utf-8")
+    except OSError as error:
+        return f"(could not be written: {error})"
+    return str(path)
+
+
+if __name__ == "__main__":
+    main()

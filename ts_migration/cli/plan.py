@@ -1,0 +1,5 @@
+"""`ts-migration plan`."""
+
+
+def plan() -> None:
+    """plan."""

@@ -1,0 +1,5 @@
+"""`ts-migration status`."""
+
+
+def status() -> None:
+    """status."""

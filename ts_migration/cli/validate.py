@@ -1,0 +1,5 @@
+"""`ts-migration validate`."""
+
+
+def validate() -> None:
+    """validate."""
