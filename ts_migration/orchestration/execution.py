@@ -1,6 +1,7 @@
-"""What the commands do: execute, status, validate, as plain functions over Dagster's instance and the proof in S3.
+"""`execute`: finds the windows that are not proven, has worker processes migrate them, and rolls up what is complete.
 
-Progress is told to a callback; nothing is printed here. How tasks reach worker processes is in `pool` and `schedule`.
+Progress is told to a callback; nothing is printed here. How tasks reach worker processes is in `pool` and `schedule`,
+where a job stands is in `job_status`, and checking again is in `validation_run`.
 """
 
 import fcntl
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.aws import client
+from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.errors import Refused
 from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.check_state import TableState, table_state
@@ -33,7 +35,7 @@ from ts_migration.timestream.readings import rows_per_window
 from ts_migration.windows import Window
 
 GROUP_ROWS = 500_000
-"""Windows are exported together while their rows stay below this: UNLOAD starts once a second, small ones would queue."""
+"""Windows are exported together while their rows stay below this: UNLOAD starts once a second, small ones queue."""
 GROUP_WINDOWS = 50
 """UNLOAD allows 100 partitions; half of it lets two workers share a table's windows early."""
 
@@ -103,20 +105,21 @@ def new_job_id(jobs: Sequence[MigrationJob]) -> str:
 
 def execute(
     config: MigrationConfig,
-    config_path: Path,
-    bucket: ExportBucket,
-    query: TimestreamQuery,
+    environment: Environment,
     *,
+    config_path: Path,
     only: str | None = None,
-    keys: tuple[str, str] | None = None,
+    windows: tuple[str, str] | None = None,
     parallel_jobs: int | None = None,
+    region: str | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> ExecutionResult:
     """Migrate every window that is not proven yet, and roll up the tables that become complete.
 
     Args:
+        config_path: the file that the configuration was loaded from; worker processes load it again.
         only: name of the one job to work on.
-        keys: first and last partition key, both included.
+        windows: first and last partition key, both included.
         parallel_jobs: worker processes; by default the configuration's.
 
     Raises:
@@ -124,11 +127,14 @@ def execute(
             another `execute` works on this configuration.
     """
     began = time.monotonic()
+    environment.require("s3_export_bucket", "influxdb_url", "influxdb_org")
+    bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
+    query = TimestreamQuery(client("timestream-query", region=region))
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     job_id = new_job_id(jobs)
     with dg.DagsterInstance.get() as instance, _only_one(instance, config_path, job_id):
         fail_dead_runs(instance)
-        plans = [_plan(config, job, bucket, query, instance, keys) for job in jobs]
+        plans = [_plan(config, job, bucket, query, instance, windows) for job in jobs]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
@@ -289,7 +295,7 @@ def _conclude(config: MigrationConfig, plan: _Plan, bucket: ExportBucket, stoppe
 
 @contextmanager
 def _only_one(instance: dg.DagsterInstance, config_path: Path, job_id: str) -> Iterator[None]:
-    """Hold the configuration's lock: two `execute` of one file would do everything twice. A killed one holds nothing."""
+    """Hold the configuration's lock: two `execute` of one file would do all twice. A killed one holds nothing."""
     name = hashlib.sha256(str(config_path.resolve()).encode()).hexdigest()[:16]
     folder = Path(instance.root_directory) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -310,56 +316,3 @@ def _only_one(instance: dg.DagsterInstance, config_path: Path, job_id: str) -> I
             yield
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """Where one job stands, by Dagster's event log."""
-
-    job: str
-    source: str
-    bucket: str
-    windows: int
-    materialized: int
-    green: int
-    failed: tuple[str, ...]
-    running: tuple[str, ...]
-    rolled_up: bool
-    last_error: str
-
-    @property
-    def state(self) -> str:
-        """One word for people."""
-        if self.running:
-            return "running"
-        if self.green == self.windows:
-            return "migrated" if self.rolled_up else "complete"
-        if self.failed:
-            return "failed"
-        return "partly migrated" if self.materialized else "not begun"
-
-
-def status(config: MigrationConfig) -> list[JobStatus]:
-    """Where every job stands, whoever ran its windows: `execute`, a backfill, a click in Dagit."""
-    with dg.DagsterInstance.get() as instance:
-        fail_dead_runs(instance)
-        return [_status(instance, config, job) for job in config.migration_jobs]
-
-
-def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
-    from ts_migration.orchestration.run_history import last_error_of, running_windows
-
-    names = TableNames.of(config, job)
-    state = table_state(instance, names, job.grid.keys)
-    return JobStatus(
-        job=job.slug,
-        source=job.source,
-        bucket=job.target_bucket,
-        windows=len(state.keys),
-        materialized=len(state.materialized),
-        green=len(state.green),
-        failed=tuple(sorted(state.failed)),
-        running=running_windows(instance, names),
-        rolled_up=bool(instance.fetch_materializations(names.migrated, limit=1).records),
-        last_error="" if state.complete else last_error_of(instance, names),
-    )

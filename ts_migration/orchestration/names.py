@@ -67,6 +67,11 @@ class TableNames:
         return f"migrate_{self.joined}"
 
     @property
+    def check_job(self) -> str:
+        """Job that checks one window again and loads nothing; its partition comes by tag."""
+        return f"check_{self.joined}"
+
+    @property
     def roll_up_job(self) -> str:
         """Job that materialises `migrated`."""
         return f"roll_up_{self.joined}"

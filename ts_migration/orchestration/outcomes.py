@@ -41,6 +41,7 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         values=number(names.line_protocol_files, "values"),
         bytes=number(names.line_protocol_files, "bytes"),
         checks_passed=passed,
+        checks_failed=len(evaluations) - passed,
         status=(PROVEN if passed == len(WINDOW_CHECKS) else NOT_PROVEN) if result.success else FAILED,
         error="" if result.success else error,
         permanent=permanent,

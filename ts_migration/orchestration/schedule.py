@@ -16,10 +16,11 @@ ALIKE_FAILURES = 3
 
 @dataclass(frozen=True)
 class Group:
-    """Windows of one job, in order; exported ahead by one UNLOAD where `export_ahead`."""
+    """Windows of one job, in order; exported ahead by one UNLOAD where `export_ahead`. `kind` is what each is for."""
 
     keys: tuple[str, ...]
-    export_ahead: bool
+    export_ahead: bool = False
+    kind: TaskKind = TaskKind.WINDOW
 
 
 @dataclass
@@ -95,7 +96,7 @@ class Schedule:
             group = work.waiting.popleft()
             if group.export_ahead:
                 return Task(TaskKind.EXPORT_GROUP, work.job, group.keys)
-            work.ready.extend(Task(TaskKind.WINDOW, work.job, (key,)) for key in group.keys)
+            work.ready.extend(Task(group.kind, work.job, (key,)) for key in group.keys)
             return work.ready.popleft()
         if work.job in self._roll_up and work.exhausted and not work.rolled_up and not work.failed:
             work.rolled_up = True

@@ -50,10 +50,20 @@ def build_table_definitions(config: MigrationConfig, job: MigrationJob) -> dg.De
     tags = {JOB_NAME_TAG: job.slug, TABLE_TAG: job.source}
     windows = dg.AssetSelection.assets(names.export_files, names.line_protocol_files, names.influxdb_bucket)
     checks = [window_checks(config, job)] if job.validation_enabled else []
+    check_jobs = [
+        dg.define_asset_job(
+            names.check_job,
+            selection=dg.AssetSelection.checks(*names.window_checks),
+            tags=tags,
+            description=f"Check one window of {job.source} again; the partition is given by the tag dagster/partition.",
+        )
+        for _ in checks
+    ]
     return dg.Definitions(
         assets=[*assets, migrated_asset(config, job)],
         asset_checks=checks,
         jobs=[
+            *check_jobs,
             dg.define_asset_job(
                 names.job,
                 selection=windows,

@@ -10,12 +10,13 @@ class TaskKind(StrEnum):
 
     EXPORT_GROUP = "export_group"
     WINDOW = "window"
+    CHECK = "check"
     ROLL_UP = "roll_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One piece of work on a job (named by its slug): a group of windows to export ahead, a window, or the roll-up."""
+    """One piece of work on a job (named by its slug): windows to export ahead, one to migrate or check."""
 
     kind: TaskKind
     job: str
@@ -36,7 +37,8 @@ class Task:
 class Outcome:
     """What became of a task.
 
-    `permanent` tells that the same task would fail again; `checks_passed` counts the five checks of a window.
+    `permanent` tells that the same task would fail again; `checks_passed` and `checks_failed` count the five checks
+    of a window; where they do not add up to five, some could not run.
     """
 
     ok: bool
@@ -46,6 +48,7 @@ class Outcome:
     values: int = 0
     bytes: int = 0
     checks_passed: int = 0
+    checks_failed: int = 0
     status: str = ""
     error: str = ""
     permanent: bool = False

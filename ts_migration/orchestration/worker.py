@@ -19,7 +19,7 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.errors import MigrationError, Permanent
 from ts_migration.orchestration.liveness import announce_worker
-from ts_migration.orchestration.names import JOB_ID_TAG, WORKER_TAG, TableNames
+from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, WORKER_TAG, TableNames
 from ts_migration.orchestration.outcomes import outcome_of_error, outcome_of_roll_up, outcome_of_window
 from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
 from ts_migration.orchestration.table_definitions import build_definitions
@@ -48,6 +48,8 @@ class Worker:
                     return self._export_group(task, began)
                 case TaskKind.WINDOW:
                     return self._window(task, began)
+                case TaskKind.CHECK:
+                    return self._check(task, began)
                 case TaskKind.ROLL_UP:
                     return self._roll_up(task, began)
         except MigrationError as error:
@@ -71,6 +73,13 @@ class Worker:
         names = TableNames.of(self._config, self._config.job(task.job))
         result = self._definitions.resolve_job_def(names.job).execute_in_process(
             partition_key=task.keys[0], instance=self._instance, tags=self._tags, raise_on_error=False
+        )
+        return outcome_of_window(result, names, time.monotonic() - began)
+
+    def _check(self, task: Task, began: float) -> Outcome:
+        names = TableNames.of(self._config, self._config.job(task.job))
+        result = self._definitions.resolve_job_def(names.check_job).execute_in_process(
+            instance=self._instance, tags=self._tags | {PARTITION_TAG: task.keys[0]}, raise_on_error=False
         )
         return outcome_of_window(result, names, time.monotonic() - began)
 

@@ -1,0 +1,62 @@
+"""Where every job stands, by Dagster's event log: whoever ran its windows. Nothing is read from S3 here."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.orchestration.check_state import table_state
+from ts_migration.orchestration.liveness import fail_dead_runs
+from ts_migration.orchestration.names import TableNames
+from ts_migration.orchestration.run_history import last_error_of, running_windows
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where one job stands, by Dagster's event log."""
+
+    job: str
+    source: str
+    bucket: str
+    windows: int
+    materialized: int
+    green: int
+    failed: tuple[str, ...]
+    running: tuple[str, ...]
+    rolled_up: bool
+    last_error: str
+
+    @property
+    def state(self) -> str:
+        """One word for people."""
+        if self.running:
+            return "running"
+        if self.green == self.windows:
+            return "migrated" if self.rolled_up else "complete"
+        if self.failed:
+            return "failed"
+        return "partly migrated" if self.materialized else "not begun"
+
+
+def status(config: MigrationConfig) -> list[JobStatus]:
+    """Where every job stands, whoever ran its windows: `execute`, a backfill, a click in Dagit."""
+    with dg.DagsterInstance.get() as instance:
+        fail_dead_runs(instance)
+        return [_status(instance, config, job) for job in config.migration_jobs]
+
+
+def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
+    names = TableNames.of(config, job)
+    state = table_state(instance, names, job.grid.keys)
+    return JobStatus(
+        job=job.slug,
+        source=job.source,
+        bucket=job.target_bucket,
+        windows=len(state.keys),
+        materialized=len(state.materialized),
+        green=len(state.green),
+        failed=tuple(sorted(state.failed)),
+        running=running_windows(instance, names),
+        rolled_up=bool(instance.fetch_materializations(names.migrated, limit=1).records),
+        last_error="" if state.complete else last_error_of(instance, names),
+    )
