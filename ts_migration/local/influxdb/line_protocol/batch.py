@@ -1,7 +1,7 @@
 """The points of one write request in columns: what the parsers hand to storage, nothing about types pinned or kept."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ts_migration.local.influxdb.points import FieldType
 
-Values = npt.NDArray[Any] | pa.Array
+Values: TypeAlias = Any
 """A numpy array by type (float64, int64, uint64, bool), or a pyarrow large_binary array for strings."""
 
 

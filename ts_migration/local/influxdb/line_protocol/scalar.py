@@ -4,6 +4,7 @@ The steps are those of its models/points.go, quirks included; the verdicts of a 
 Speed does not belong here: `vectorised` reads ordinary lines and hands the rest to this module.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def scan_key(buf: bytes) -> tuple[int, bytes]:
     for key in keys:
         if key in _RESERVED_TAGS:
             raise LineError(f"cannot use reserved tag key {quote(key)}")
-    for left, right in zip(keys, keys[1:], strict=False):
+    for left, right in itertools.pairwise(keys):
         if left > right:
             break
         if left == right:
@@ -171,7 +172,7 @@ def scan_key(buf: bytes) -> tuple[int, bytes]:
     else:
         return i, buf[start:i]
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    if any(keys[a] == keys[b] for a, b in zip(order, order[1:], strict=False)):
+    if any(keys[a] == keys[b] for a, b in itertools.pairwise(order)):
         raise LineError("duplicate tags")
     return i, b",".join([measurement, *(buf[spans[n][0] : spans[n][1]] for n in order)])
 

@@ -24,9 +24,9 @@ _IS_DIGIT = np.zeros(256, dtype=np.bool_)
 _IS_DIGIT[0x30:0x3A] = True
 _IS_FLOAT = _IS_DIGIT.copy()
 _IS_FLOAT[list(b".eE+-")] = True
-_BOOLEANS = {spelling: True for spelling in (b"t", b"T", b"true", b"TRUE", b"True")} | {
-    spelling: False for spelling in (b"f", b"F", b"false", b"FALSE", b"False")
-}
+_BOOLEANS = {b"t": True, b"T": True, b"true": True, b"TRUE": True, b"True": True} | {
+    b"f": False, b"F": False, b"false": False, b"FALSE": False, b"False": False
+}  # fmt: skip
 
 _NONE, _FLOAT, _INTEGER, _UNSIGNED, _BOOLEAN, _STRING = range(6)
 _TYPES = {

@@ -172,7 +172,7 @@ def _check_order(
     counts = np.bincount(owner, minlength=len(lines.ends))
     first = np.cumsum(counts) - counts
     even = ((np.arange(len(marks)) - first[owner]) & 1) == 0
-    is_equals, is_space, is_lf = kind == _EQUALS, kind == _SPACE, kind == _LF
+    is_equals, is_lf = kind == _EQUALS, kind == _LF
     wrong = (is_equals != even) & ~is_lf
     before = np.empty_like(marks)
     before[:1] = 0
