@@ -3,6 +3,8 @@
 Here belong the rules that need the table as it is. Parsing a record does not.
 """
 
+# ruff: noqa: S608 - identifiers cannot be parameters of SQL; every one is quoted by naming.quoted
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -233,7 +235,8 @@ def _key_table(table: Table, keys: list[Key]) -> pa.Table:
     return pa.table(arrays, names=list(table.key_columns))
 
 
-def _same_key(table: Table) -> str:
+def same_key(table: Table) -> str:
+    """The condition that two rows, ``held`` and ``wanted``, are of one key."""
     # Dimensions may be absent on both sides; that is the same key. Time is never NULL: `=` lets DuckDB hash and prune.
     parts = [f"held.{quoted(name)} IS NOT DISTINCT FROM wanted.{quoted(name)}" for name in table.key_columns[:-1]]
     return " AND ".join(["held.time = wanted.time", *parts])
@@ -245,8 +248,8 @@ def _existing(transaction: Transaction, table: Table, keys: list[Key]) -> dict[K
     times = [key[-1] for key in keys]
     columns = ", ".join(f"held.{quoted(name)}" for name in (*table.key_columns, *(m.name for m in table.measures)))
     rows = transaction.connection.execute(
-        f"SELECT held.{VERSION_COLUMN}, {columns} FROM {table.records} held, wanted "  # noqa: S608 - names are quoted
-        f"WHERE held.time BETWEEN {min(times)} AND {max(times)} AND {_same_key(table)}"
+        f"SELECT held.{VERSION_COLUMN}, {columns} FROM {table.records} held, wanted "
+        f"WHERE held.time BETWEEN {min(times)} AND {max(times)} AND {same_key(table)}"
     ).fetchall()
     transaction.connection.unregister("wanted")
     width = len(table.key_columns)
@@ -263,7 +266,7 @@ def _replace(transaction: Transaction, table: Table, outdated: list[Key], curren
     """Remove the outdated records and store the current ones."""
     if outdated:
         transaction.connection.register("wanted", _key_table(table, outdated))
-        transaction.connection.execute(f"DELETE FROM {table.records} held USING wanted WHERE {_same_key(table)}")  # noqa: S608 - names are quoted
+        transaction.connection.execute(f"DELETE FROM {table.records} held USING wanted WHERE {same_key(table)}")
         transaction.connection.unregister("wanted")
     if not current:
         return
@@ -273,5 +276,5 @@ def _replace(transaction: Transaction, table: Table, outdated: list[Key], curren
         rows = rows.append_column(measure.name, pa.array(values, type=arrow_type(measure.type)))
     rows = rows.append_column(VERSION_COLUMN, pa.array([held.version for held in current.values()], type=pa.int64()))
     transaction.connection.register("arriving", rows)
-    transaction.connection.execute(f"INSERT INTO {table.records} BY NAME SELECT * FROM arriving")  # noqa: S608 - names are quoted
+    transaction.connection.execute(f"INSERT INTO {table.records} BY NAME SELECT * FROM arriving")
     transaction.connection.unregister("arriving")

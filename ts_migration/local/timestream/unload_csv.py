@@ -1,0 +1,102 @@
+"""CSV text as UNLOAD writes it, made by column: escaping, quoting, and the texts of numbers and times.
+
+Here belong bytes of lines. Files and compression do not. Rules (facts 1.5): the quote is always ``"`` and stands round
+values that need it; a quote inside is escaped, never doubled; the escape character is escaped with or without quotes.
+What the service's pages leave open is decided here: NULL and the empty string are both an empty field, and a value
+with a line break is quoted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_QUOTE = '"'
+_LINE_END = "\n"
+_PLAIN_LOW, _PLAIN_HIGH = 1e-3, 1e7
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """The delimiter, the escape character, and whether there is a header line."""
+
+    delimiter: str = ","
+    escape: str = "\\"
+    header: bool = False
+
+
+def csv_header(names: list[str], dialect: CsvDialect) -> bytes:
+    """The header line; names are quoted as values are."""
+    fields = _quoted(pa.array(names, type=pa.string()), dialect)
+    return (dialect.delimiter.join(fields.to_pylist()) + _LINE_END).encode()
+
+
+def csv_lines(batch: pa.RecordBatch, dialect: CsvDialect) -> bytes:
+    """The lines of a batch of rows."""
+    if not batch.num_rows:
+        return b""
+    fields = [_quoted(_text(column), dialect).fill_null("") for column in batch.columns]
+    lines = pc.binary_join_element_wise(*fields, dialect.delimiter) if len(fields) > 1 else fields[0]
+    ended = pc.binary_join_element_wise(lines, "", _LINE_END)
+    # The value buffer of an unsliced string array is its texts one after the other: the lines themselves.
+    return (
+        memoryview(ended.cast(pa.large_string()).buffers()[2]).tobytes()
+        if ended.offset == 0
+        else b"".join(line.as_buffer().to_pybytes() for line in ended)
+    )
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_floating(column.type):
+        return double_text(column)
+    return column.cast(pa.string())
+
+
+def _quoted(texts: pa.Array, dialect: CsvDialect) -> pa.Array:
+    """Texts with their special characters escaped, in quotes where they hold a delimiter, a quote or a line break."""
+    special = (dialect.delimiter, _QUOTE, "\n", "\r")
+    needs = pc.match_substring(texts, special[0])
+    for character in special[1:]:
+        needs = pc.or_(needs, pc.match_substring(texts, character))
+    escaped = texts
+    for character in dict.fromkeys((dialect.escape, _QUOTE)):
+        escaped = pc.replace_substring(escaped, character, dialect.escape + character)
+    if not pc.any(needs).as_py():
+        return escaped
+    return pc.if_else(needs, pc.binary_join_element_wise(_QUOTE, escaped, _QUOTE, ""), escaped)
+
+
+def double_text(values: pa.Array) -> pa.Array:
+    """Doubles as the service prints them, which is Java's way: ``35.5``, ``1.0E7``, ``1.6554878837710001E9``.
+
+    The shortest digits that read back as the same double; an exponent below 0.001 and from 10,000,000.
+    """
+    size = pc.abs(values)
+    plain = pc.and_(pc.greater_equal(size, _PLAIN_LOW), pc.less(size, _PLAIN_HIGH))
+    plain = pc.fill_null(pc.or_(plain, pc.equal(size, 0.0)), True)
+    texts = values.cast(pa.string())
+    fraction = pc.match_substring(texts, ".")
+    texts = pc.if_else(fraction, texts, pc.binary_join_element_wise(texts, "0", "."))
+    if pc.all(plain).as_py():
+        return texts
+    rest = values.filter(pc.invert(plain)).dictionary_encode()
+    # Rare sizes, each distinct value once.
+    spelt = pa.array([_java(value) for value in rest.dictionary.to_pylist()], type=pa.string())
+    return pc.replace_with_mask(texts, pc.invert(plain), spelt.take(rest.indices))
+
+
+def _java(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    mantissa, _, exponent = f"{value!r}".lower().partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    leading = len(whole + fraction) - len(digits)
+    point = len(whole) - leading + int(exponent or 0)
+    digits = digits.rstrip("0") or "0"
+    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
