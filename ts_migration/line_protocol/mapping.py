@@ -1,7 +1,8 @@
 """The mapping: which columns of a Timestream row become measurement, tags, fields and time of an InfluxDB point.
 
 Values only. How options and a table's schema resolve to a mapping is in `resolution`; how rows are written is in
-`encoder`. The digest of `validation` reads the same mapping by a way of its own, so that neither can hide the other's fault.
+`encoder`. The digest of `validation` reads the same mapping by a way of its own, so that neither can hide the other's
+fault.
 """
 
 import hashlib
@@ -36,8 +37,8 @@ class TagSource:
 class FieldSource:
     """A field taken from a column. NULL makes no field.
 
-    `measure_names` limits it to rows with one of these measure names; None means every row. `rfc3339` writes a TIMESTAMP
-    measure as text instead of integer nanoseconds.
+    `measure_names` limits it to rows with one of these measure names; None means every row. `rfc3339` writes a
+    TIMESTAMP measure as text (`windows.iso`: as many digits as it needs) instead of integer nanoseconds.
     """
 
     column: str
@@ -57,7 +58,7 @@ class Mapping:
         fields: sorted by field key, then column.
         measure_names: every measure name known when the mapping was resolved; a row with another one has drifted.
         dimensions: dimension columns of the table, in DESCRIBE's order, known when the mapping was resolved.
-        injective: whether dimensions, measure_name and time are all kept apart, so that no two rows can become one point.
+        injective: whether dimensions, measure_name and time are all kept apart, so that no two rows become one point.
     """
 
     measurement: str

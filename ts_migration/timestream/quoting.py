@@ -1,7 +1,7 @@
 """Texts of Timestream's SQL: quoted names, literals, exact times. One place for the spelling; no queries belong here.
 
 Rules: names in double quotes are case-sensitive and may hold any character, a quote is doubled (docs of the query
-language); only from_nanoseconds(integer) is exact, and only a bare `time` lets partitions be pruned (facts of Timestream,
+language); only from_nanoseconds(integer) is exact, and only a bare `time` lets partitions bed (facts of Timestream,
 section 4).
 """
 

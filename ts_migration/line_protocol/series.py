@@ -1,0 +1,165 @@
+"""The distinct series of a batch of rows: their escaped heads, order, field keys and what cannot be said of them.
+
+Tags repeat in telemetry, so all work on their text (escaping, limits, reserved characters) is done once per distinct
+combination and joined back to the rows. The rows' values are in `encoder`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from ts_migration.errors import Permanent
+from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
+from ts_migration.line_protocol.names import KEY_SEPARATOR, escaped_key, escaped_measurement
+from ts_migration.line_protocol.rejects import MAX_KEY_BYTES, Reason
+
+MEASURE_NAME = "measure_name"
+
+# Columns that the series frame adds start with a colon: no name in Timestream may hold one but measure_value::<type>.
+RANK = ":rank"
+HEAD = ":head"
+REASON = ":reason"
+REASON_COLUMN = ":column"
+
+_RESERVED_BYTES = 4
+"""Bytes that the server adds between series key and field key."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Fields that one column is written to, all of one type: one field for every row, or one per measure_name."""
+
+    column: str
+    type: FieldType
+    rfc3339: bool
+    sources: tuple[FieldSource, ...]
+    gated: bool
+
+    @property
+    def key(self) -> str:
+        """Column of the series frame that holds `key=`, NULL where the lane does not speak."""
+        return f":key {self.type} {self.rfc3339} {self.column}"
+
+    @property
+    def field(self) -> str:
+        """Column of the series frame that holds the position in `sources`."""
+        return f":field {self.type} {self.rfc3339} {self.column}"
+
+
+def lanes(mapping: Mapping) -> tuple[Lane, ...]:
+    """The mapping's fields, those of one column and type together, in the order of their first field key."""
+    known = set(mapping.measure_names)
+    result: list[Lane] = []
+    grouped: dict[tuple[str, FieldType, bool], list[FieldSource]] = {}
+    for source in mapping.fields:
+        if source.measure_names is None or known <= set(source.measure_names):
+            result.append(Lane(source.column, source.type, source.rfc3339, (source,), gated=False))
+        else:
+            grouped.setdefault((source.column, source.type, source.rfc3339), []).append(source)
+    result += [Lane(*kind, tuple(sources), gated=True) for kind, sources in grouped.items()]
+    return tuple(sorted(result, key=lambda lane: (lane.sources[0].field, lane.column)))
+
+
+def identity(mapping: Mapping) -> list[str]:
+    """Columns that the series of a row depends on: those of its tags, and measure_name, always looked at for drift."""
+    return list(dict.fromkeys([*(tag.column for tag in mapping.tags), MEASURE_NAME]))
+
+
+def distinct_series(frame: pl.DataFrame, mapping: Mapping, all_lanes: Sequence[Lane]) -> pl.DataFrame:
+    """One row per distinct combination of the identity columns, sorted by series.
+
+    Adds RANK (order of the series, by the bytes of the head), HEAD (measurement, tags and the space before the fields),
+    REASON and REASON_COLUMN (NULL where the series can be said), and each gated lane's key and field.
+
+    Raises:
+        Permanent: a measure_name is not the mapping's: the source has drifted.
+    """
+    series = frame.select(identity(mapping)).unique(maintain_order=True)
+    check_measure_names(series, mapping)
+    head = [
+        pl.lit(escaped_measurement(mapping.measurement)),
+        *(_tag(tag, mapping) for tag in mapping.tags),
+        pl.lit(" "),
+    ]
+    series = series.with_columns(pl.concat_str(head, ignore_nulls=True).alias(HEAD))
+    reason, column = _reason(mapping)
+    series = series.with_columns(reason.alias(REASON), column.alias(REASON_COLUMN))
+    gated = [lane for lane in all_lanes if lane.gated]
+    if gated:
+        series = series.with_columns(expression for lane in gated for expression in _lane_columns(lane))
+    return series.sort(HEAD).with_row_index(RANK)
+
+
+def check_measure_names(series: pl.DataFrame, mapping: Mapping) -> None:
+    """Refuse rows of a measure_name that the mapping does not know."""
+    names = series[MEASURE_NAME].unique()
+    unknown = names.filter(~names.is_in(list(mapping.measure_names)).fill_null(False)).to_list()
+    if unknown:
+        raise drift(f"the export holds rows of the measure_name {', '.join(map(repr, unknown[:5]))}")
+
+
+def drift(what: str) -> Permanent:
+    """The source has changed since its mapping was frozen."""
+    return Permanent(
+        f"{what}, which the table's frozen mapping does not know",
+        next_step="run `ts-migration reset JOB` to resolve the job's mapping anew; windows already loaded are redone",
+    )
+
+
+def _applies(tag: TagSource, mapping: Mapping) -> pl.Expr | None:
+    """Condition that a tag is limited to, or None."""
+    if tag.measure_names is None or set(mapping.measure_names) <= set(tag.measure_names):
+        return None
+    return pl.col(MEASURE_NAME).is_in(list(tag.measure_names))
+
+
+def _tag(tag: TagSource, mapping: Mapping) -> pl.Expr:
+    """`,key=value`, NULL where the row has no such tag: a NULL or empty value makes none."""
+    value = pl.col(tag.column)
+    for special in (",", "=", " "):
+        value = value.str.replace_all(special, "\\" + special, literal=True)
+    text = pl.concat_str(pl.lit(f",{escaped_key(tag.tag)}="), value)
+    present = pl.col(tag.column) != ""
+    condition = _applies(tag, mapping)
+    return pl.when(present if condition is None else present & condition).then(text)
+
+
+def _reason(mapping: Mapping) -> tuple[pl.Expr, pl.Expr]:
+    """Why a series cannot be said, and the column it was found in; the first reason in the order of the tags."""
+    reasons: list[pl.Expr] = []
+    columns: list[pl.Expr] = []
+    for tag in mapping.tags:
+        value, condition = pl.col(tag.column), _applies(tag, mapping)
+        tests = {
+            Reason.TAG_HOLDS_LINE_FEED: value.str.contains("\n", literal=True),
+            Reason.TAG_ENDS_IN_BACKSLASH: value.str.ends_with("\\"),
+            Reason.TAG_BACKSLASH_BEFORE_SPECIAL: value.str.contains(r"\\[,= ]"),
+            Reason.TAG_HOLDS_SEPARATOR: value.str.contains(KEY_SEPARATOR, literal=True),
+        }
+        for reason, test in tests.items():
+            found = test if condition is None else test & condition
+            reasons.append(pl.when(found).then(pl.lit(reason.value)))
+            columns.append(pl.when(found).then(pl.lit(tag.column)))
+    longest = max((len(escaped_key(field.field).encode()) for field in mapping.fields), default=0)
+    # HEAD ends in one space that is not part of the key.
+    too_long = pl.col(HEAD).str.len_bytes() - 1 + _RESERVED_BYTES + longest > MAX_KEY_BYTES
+    reasons.append(pl.when(too_long).then(pl.lit(Reason.KEY_TOO_LONG.value)))
+    columns.append(pl.when(too_long).then(pl.lit("")))
+    return pl.coalesce(reasons), pl.coalesce(columns)
+
+
+def _lane_columns(lane: Lane) -> tuple[pl.Expr, pl.Expr]:
+    names: list[str] = []
+    keys: list[str] = []
+    positions: list[int] = []
+    for position, source in enumerate(lane.sources):
+        for name in source.measure_names or ():
+            names.append(name)
+            keys.append(f"{escaped_key(source.field)}=")
+            positions.append(position)
+    measure = pl.col(MEASURE_NAME)
+    return (
+        measure.replace_strict(names, keys, default=None, return_dtype=pl.String).alias(lane.key),
+        measure.replace_strict(names, positions, default=None, return_dtype=pl.UInt32).alias(lane.field),
+    )
