@@ -1,0 +1,142 @@
+"""Looks at InfluxDB 2: it answers, knows the organisation, and takes a write and a new bucket with this token.
+
+A write without a line asks for the permission and stores nothing (204; the server checks the token before the body).
+Where a target bucket is missing, a probe bucket is made, written to in the same way, and deleted.
+"""
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ts_migration.config import Environment
+from ts_migration.errors import MigrationError, Permanent, Transient
+from ts_migration.operations.findings import Finding, accessible, failed
+
+_TIMEOUT = urllib3.Timeout(connect=5, read=30)
+
+
+def look_at_influxdb(environment: Environment, buckets: list[str]) -> list[Finding]:
+    """One finding for the server, and one for every target bucket.
+
+    Args:
+        environment: URL, organisation and token, the token resolved.
+        buckets: names of the target buckets.
+    """
+    name = f"InfluxDB {environment.influxdb_url}"
+    server = _Server(environment)
+    try:
+        version = server.version()
+        org_id = server.org_id()
+    except MigrationError as error:
+        return [failed(name, error, "check INFLUXDB_URL, INFLUXDB_ORG and INFLUXDB_TOKEN")]
+    findings = [accessible(name, f"{version}, organisation {environment.influxdb_org}")]
+    return [*findings, *(_look_at_bucket(server, org_id, bucket) for bucket in buckets)]
+
+
+def _look_at_bucket(server: "_Server", org_id: str, bucket: str) -> Finding:
+    name = f"InfluxDB bucket {bucket}"
+    try:
+        if server.has_bucket(bucket):
+            server.may_write(bucket)
+            return accessible(name, "exists, the token may write")
+        server.may_create_and_write(org_id)
+    except MigrationError as error:
+        return failed(name, error, "use a token that may create buckets in the organisation and write to them")
+    return accessible(name, "will be created, the token may create and write")
+
+
+class _Server:
+    """The few requests of the look. Every error is the product's own."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.url = environment.influxdb_url.rstrip("/")
+        self.org = environment.influxdb_org
+        self._token = environment.influxdb_token
+        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+
+    def version(self) -> str:
+        """Name and version as the server tells them."""
+        status, answer = self._ask("GET", "/health")
+        if status != 200 or answer.get("status") != "pass":
+            raise Transient(f"the server is not well: {answer.get('message') or status}", where=self.url)
+        return f"{answer.get('name', 'influxdb')} {answer.get('version', '')}".strip()
+
+    def org_id(self) -> str:
+        """Id of the organisation."""
+        status, answer = self._ask("GET", "/api/v2/orgs", org=self.org)
+        found = next((org for org in answer.get("orgs") or () if org.get("name") == self.org), None)
+        if status == 200 and found:
+            return str(found["id"])
+        if status in (200, 404):
+            _, known = self._ask("GET", "/api/v2/orgs")
+            names = ", ".join(sorted(str(org.get("name")) for org in known.get("orgs") or ()))
+            raise Permanent(
+                f"the server has no organisation {self.org!r} that this token may see",
+                where=self.url,
+                allowed=names or "none",
+                next_step="check INFLUXDB_ORG",
+            )
+        raise self._refusal(status, answer)
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether the organisation has a bucket that the token may see."""
+        status, answer = self._ask("GET", "/api/v2/buckets", org=self.org, name=bucket)
+        if status not in (200, 404):
+            raise self._refusal(status, answer)
+        return any(found.get("name") == bucket for found in answer.get("buckets") or ())
+
+    def may_write(self, bucket: str) -> None:
+        """A write without a line."""
+        status, answer = self._ask("POST", "/api/v2/write", body=b"", org=self.org, bucket=bucket, precision="ns")
+        if status != 204:
+            raise self._refusal(status, answer)
+
+    def may_create_and_write(self, org_id: str) -> None:
+        """Make a probe bucket, write nothing to it, delete it."""
+        name = f"ts-migration-probe-{uuid.uuid4().hex[:12]}"
+        request = {"orgID": org_id, "name": name, "retentionRules": [{"type": "expire", "everySeconds": 3600}]}
+        status, made = self._ask("POST", "/api/v2/buckets", body=json.dumps(request).encode())
+        if status != 201:
+            raise self._refusal(status, made, "it is not there, and a bucket cannot be created: ")
+        try:
+            self.may_write(name)
+        finally:
+            status, answer = self._ask("DELETE", f"/api/v2/buckets/{made['id']}")
+        if status != 204:
+            raise self._refusal(status, answer, f"the probe bucket {name} cannot be deleted: ")
+
+    def _refusal(self, status: int, answer: dict[str, Any], before: str = "") -> MigrationError:
+        words = f"{before}{status} {answer.get('message') or answer.get('error') or answer.get('code') or ''}".strip()
+        if status == 401:
+            return Permanent(f"{words}: the token is not accepted", where=self.url, next_step="check INFLUXDB_TOKEN")
+        if status == 429 or status >= 500:
+            return Transient(words, where=self.url)
+        return Permanent(words, where=self.url)
+
+    def _ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Token {self._token.get_secret_value()}", "User-Agent": "ts-migration"}
+        if body is not None and path != "/api/v2/write":
+            headers["Content-Type"] = "application/json"
+        url = f"{self.url}{path}?{urlencode(query)}" if query else f"{self.url}{path}"
+        try:
+            answer = self._pool.request(method, url, body=body, headers=headers)
+        except (HTTPError, ValueError) as error:
+            raise Transient(
+                f"cannot be reached: {_reason(error)}",
+                where=self.url,
+                next_step="check INFLUXDB_URL and the network; the embedded server: `ts-migration local status`",
+            ) from error
+        try:
+            content = json.loads(answer.data) if answer.data else {}
+        except ValueError:
+            content = {"message": answer.data[:200].decode(errors="replace")}
+        return answer.status, content if isinstance(content, dict) else {}
+
+
+def _reason(error: Exception) -> str:
+    """urllib3's words without the objects in front of them."""
+    return str(error).rpartition(">: ")[2] or type(error).__name__
