@@ -144,6 +144,11 @@ class WindowPlace:
         return f"{self.proof}lease.json"
 
 
+def _span(offset: int, length: int | None) -> str:
+    """An HTTP Range of `length` bytes from `offset`, or of all from there."""
+    return f"bytes={offset}-" if length is None else f"bytes={offset}-{offset + length - 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """A listed object: key, size in bytes."""
@@ -195,16 +200,18 @@ class ExportBucket:
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`."""
         try:
-            return self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={offset}-{offset + length - 1}")[
-                "Body"
-            ].read()
+            return self.client.get_object(Bucket=self.name, Key=key, Range=_span(offset, length))["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise_aws_error(error, self.uri(key))
 
-    def open(self, key: str) -> Any:
-        """A streaming body (read(n), close()) of the whole object; reading it may raise urllib3 and botocore errors."""
+    def open(self, key: str, offset: int = 0, length: int | None = None) -> Any:
+        """A streaming body (read(n), close()) of `length` bytes from `offset`, by default of the whole object.
+
+        Reading it may raise urllib3 and botocore errors.
+        """
+        span = {} if offset == 0 and length is None else {"Range": _span(offset, length)}
         try:
-            return self.client.get_object(Bucket=self.name, Key=key)["Body"]
+            return self.client.get_object(Bucket=self.name, Key=key, **span)["Body"]  # type: ignore[arg-type]
         except (ClientError, BotoCoreError) as error:
             raise_aws_error(error, self.uri(key))
 

@@ -1,0 +1,177 @@
+"""Writing and reading of line protocol parts in the export bucket, in bounded memory.
+
+What a member is, is in `members`; this is only how members come into objects and out of them again.
+"""
+
+import contextlib
+import tempfile
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO, Self
+
+from botocore.exceptions import BotoCoreError
+from urllib3.exceptions import HTTPError
+
+from ts_migration.errors import Transient
+from ts_migration.line_protocol.encoder import Encoded
+from ts_migration.line_protocol.members import Member, check, compressor, index_bytes, read_index, runs
+from ts_migration.manifests import Part
+from ts_migration.objects import ExportBucket
+
+PART_BYTES = 64 * 1024 * 1024
+"""A part is ended when it is this large, compressed. The last member may go beyond it."""
+INDEX_NAME = "members.json"
+
+_AHEAD = 4
+"""Members that may wait for compression: bounds memory to a few batches."""
+
+
+@dataclass
+class PartsWriter:
+    """Writes lines as parts under a prefix: `part-00000.lp.gz`, …, and `members.json` at the end.
+
+    Args:
+        bucket: the export bucket.
+        prefix: folder of the window's parts, ending in a slash.
+        batch_size: lines of a member, at most.
+        level: gzip level, 0 to 9.
+        part_bytes: compressed bytes after which a new part is begun.
+    """
+
+    bucket: ExportBucket
+    prefix: str
+    batch_size: int
+    level: int = 1
+    part_bytes: int = PART_BYTES
+    parts: list[Part] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._compress = compressor(self.level)
+        # One thread: compression then overlaps with encoding, and two of the usual two cores are busy.
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gzip")
+        self._waiting: deque[tuple[Future[bytes], int, int, int, int]] = deque()
+        self._file: IO[bytes] | None = None
+        self._size = 0
+        self._crc = 0
+        self._first = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of text in all members written so far."""
+        return sum(member.text_bytes for member in self.members)
+
+    def add(self, encoded: Encoded) -> None:
+        """Cut a batch into members, on line ends, and write them. A batch's last member may be shorter."""
+        for start in range(0, encoded.points, self.batch_size):
+            end = min(start + self.batch_size, encoded.points)
+            text = encoded.text[int(encoded.offsets[start]) : int(encoded.offsets[end])]
+            times = encoded.times[start:end]
+            future = self._pool.submit(self._compress, text)
+            self._waiting.append((future, end - start, len(text), int(times.min()), int(times.max())))
+            while len(self._waiting) > _AHEAD:
+                self._write_member()
+
+    def finish(self) -> bytes:
+        """Write what is waiting and end the last part; the bytes of members.json, which the caller puts."""
+        while self._waiting:
+            self._write_member()
+        self._end_part()
+        return index_bytes(self.members)
+
+    def _write_member(self) -> None:
+        future, lines, text_bytes, first_ns, last_ns = self._waiting.popleft()
+        body = future.result()
+        if self._file is None:
+            # Not a context manager: the part outlives this call; __exit__ and _end_part close it.
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            self._size, self._crc, self._first = 0, 0, len(self.members)
+        self._file.write(body)
+        member = Member(self._key, self._size, len(body), lines, text_bytes, first_ns, last_ns, zlib.crc32(body))
+        self.members.append(member)
+        self._size += len(body)
+        self._crc = zlib.crc32(body, self._crc)
+        if self._size >= self.part_bytes:
+            self._end_part()
+
+    @property
+    def _key(self) -> str:
+        return f"{self.prefix}part-{len(self.parts):05d}.lp.gz"
+
+    def _end_part(self) -> None:
+        if self._file is None:
+            return
+        key, members = self._key, self.members[self._first :]
+        self._file.seek(0)
+        self.bucket.upload(key, self._file)
+        self._file.close()
+        self._file = None
+        self.parts.append(
+            Part(
+                key=key,
+                bytes=self._size,
+                members=len(members),
+                lines=sum(member.lines for member in members),
+                crc32=self._crc,
+                first_ns=min(member.first_ns for member in members),
+                last_ns=max(member.last_ns for member in members),
+            )
+        )
+
+
+def members_of(bucket: ExportBucket, members_key: str) -> tuple[Member, ...]:
+    """All members of a converted window, in order.
+
+    Raises:
+        Missing: there is no members.json.
+        Permanent: it is damaged.
+    """
+    return read_index(bucket.get(members_key), bucket.uri(members_key))
+
+
+def read_members(bucket: ExportBucket, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
+    """Members with their compressed bytes, part by part in order of offset, streamed and checked.
+
+    Args:
+        bucket: the export bucket.
+        members: those wanted; members side by side are read by one stream.
+
+    Raises:
+        Missing: a part is not there.
+        Permanent: a member's bytes are not what was written.
+        Transient: the stream broke; the caller asks again for the members it has not had.
+    """
+    by_part: dict[str, list[Member]] = {}
+    for member in members:
+        by_part.setdefault(member.part, []).append(member)
+    for part, wanted in by_part.items():
+        for run in runs(wanted):
+            yield from _read_run(bucket, part, run)
+
+
+def _read_run(bucket: ExportBucket, part: str, run: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
+    stream = bucket.open(part, run[0].offset, run[-1].offset + run[-1].length - run[0].offset)
+    with contextlib.closing(stream):
+        for member in run:
+            try:
+                body = stream.read(member.length)
+            except (HTTPError, BotoCoreError, OSError) as error:
+                raise Transient(f"the stream broke: {error!r}", where=bucket.uri(part)) from error
+            if len(body) < member.length:
+                raise Transient(f"the stream ended {member.length - len(body):,} bytes early", where=bucket.uri(part))
+            check(body, member)
+            yield member, body
