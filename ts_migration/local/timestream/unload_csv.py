@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 _QUOTE = '"'
 _LINE_END = "\n"
+_CHARACTERS_OF_VALUES = frozenset("0123456789+-.: ENINaftrueslsy")
 _PLAIN_LOW, _PLAIN_HIGH = 1e-3, 1e7
 
 
@@ -37,21 +38,26 @@ def csv_lines(batch: pa.RecordBatch, dialect: CsvDialect) -> bytes:
     """The lines of a batch of rows."""
     if not batch.num_rows:
         return b""
-    fields = [_quoted(_text(column), dialect).fill_null("") for column in batch.columns]
+    fields = [_field(column, dialect) for column in batch.columns]
+    fields[-1] = pc.binary_join_element_wise(fields[-1], "", _LINE_END)
     lines = pc.binary_join_element_wise(*fields, dialect.delimiter) if len(fields) > 1 else fields[0]
-    ended = pc.binary_join_element_wise(lines, "", _LINE_END)
-    # The value buffer of an unsliced string array is its texts one after the other: the lines themselves.
-    return (
-        memoryview(ended.cast(pa.large_string()).buffers()[2]).tobytes()
-        if ended.offset == 0
-        else b"".join(line.as_buffer().to_pybytes() for line in ended)
-    )
+    # The value buffer of a computed string array is its texts one after the other: the lines themselves.
+    return bytes(memoryview(lines.buffers()[2])[: pc.sum(pc.binary_length(lines)).as_py()])
 
 
-def _text(column: pa.Array) -> pa.Array:
-    if pa.types.is_floating(column.type):
-        return double_text(column)
-    return column.cast(pa.string())
+def _field(column: pa.Array, dialect: CsvDialect) -> pa.Array:
+    """A column's texts as they stand between delimiters; NULL is empty."""
+    if not pa.types.is_string(column.type):
+        texts = double_text(column) if pa.types.is_floating(column.type) else column.cast(pa.string())
+        # Numbers, times and booleans hold nothing special, unless the dialect makes one of their characters so.
+        if not {dialect.delimiter, dialect.escape} & _CHARACTERS_OF_VALUES:
+            return texts.fill_null("")
+        return _quoted(texts, dialect).fill_null("")
+    encoded = column.dictionary_encode()
+    if len(encoded.dictionary) * 2 > len(column):
+        return _quoted(column, dialect).fill_null("")
+    # Tags repeat: each distinct text is quoted once.
+    return _quoted(encoded.dictionary, dialect).take(encoded.indices).fill_null("")
 
 
 def _quoted(texts: pa.Array, dialect: CsvDialect) -> pa.Array:
