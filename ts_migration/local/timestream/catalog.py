@@ -126,7 +126,7 @@ class Catalog(Protocol):
         """The table's columns now; None if there is no such table."""
 
     def relation(self, database: str, table: str) -> str:
-        """The quoted DuckDB table or view of an existing table, with exactly the columns of its schema, under their names."""
+        """The quoted DuckDB table or view of an existing table, with exactly the columns of its schema by name."""
 
     def measures(self, database: str, table: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
-        """Rows of SHOW MEASURES: measure name, data type, and (dimension name, data type) of each of its dimensions."""
+        """Rows of SHOW MEASURES: measure name, data type, and (name, data type) of each of its dimensions."""

@@ -1,7 +1,8 @@
 """The allow-list of aggregate functions, each with its typed rewrite. Grouping itself is in ``selects``.
 
-Where DuckDB's answer could differ from run to run a deterministic one is taken that the definition allows: ``arbitrary``
-is the least value, ``approx_distinct`` and ``approx_percentile`` are exact, sums of stored doubles are compensated.
+Where DuckDB's answer could differ from run to run a deterministic one is taken that the definition allows:
+``arbitrary`` is the least value, ``approx_distinct`` and ``approx_percentile`` are exact, and sums of stored doubles
+are compensated.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ def parse_timestamp(text: str) -> str:
     """
     trimmed = f"trim({text})"
     whole = f"regexp_extract({trimmed}, '^([^.]*)', 1)"
-    padded = f"CASE WHEN regexp_matches({whole}, ':[0-9]+:') OR NOT contains({whole}, ':') THEN {whole} ELSE {whole} || ':00' END"
+    complete = f"regexp_matches({whole}, ':[0-9]+:') OR NOT contains({whole}, ':')"
+    padded = f"CASE WHEN {complete} THEN {whole} ELSE {whole} || ':00' END"
     fraction = f"CAST(rpad(regexp_extract({trimmed}, '\\.([0-9]+)$', 1), 9, '0') AS BIGINT)"
     return (
         f"CASE WHEN regexp_full_match({trimmed}, '{_TIMESTAMP}') AND TRY_CAST({padded} AS TIMESTAMP) IS NOT NULL"

@@ -54,7 +54,7 @@ def meeting_type(left: Typed, right: Typed) -> DataType | None:
 
 
 def coerce(value: Typed, target: DataType) -> Typed:
-    """Bring a value to a type that ``common_type`` or ``meeting_type`` found. ``CannotCast`` for text that is no time."""
+    """Bring a value to a type that ``common_type`` or ``meeting_type`` found. ``CannotCast``: the text is no time."""
     if value.type == target:
         return value
     if value.constant is not None:

@@ -68,7 +68,7 @@ class ExpressionTranslator:
             raise self.refuse(node.at, f"{clause} must evaluate to a boolean: actual type {spoken(value.type)}")
         return value
 
-    def _typed(self, node: s.Expression) -> Typed:  # noqa: PLR0911, PLR0912 - one line per node is the point
+    def _typed(self, node: s.Expression) -> Typed:
         match node:
             case s.Literal():
                 return constant(node)

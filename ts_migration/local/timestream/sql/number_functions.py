@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from ts_migration.local.timestream.catalog import ScalarType
 from ts_migration.local.timestream.sql.coercion import coerce
 from ts_migration.local.timestream.sql.operators import compare

@@ -25,7 +25,7 @@ class NotApplicable(Exception):
 
 
 def compare(operator: str, left: Typed, right: Typed) -> Typed:
-    """A comparison. ``NotApplicable`` for types that do not meet, ``CannotCast`` for text that is not the time it must be."""
+    """A comparison. ``NotApplicable``: the types do not meet; ``CannotCast``: the text is not the time it must be."""
     target = meeting_type(left, right)
     if target is None or isinstance(target, _UNORDERED):
         raise NotApplicable(operator, left, right)
@@ -125,7 +125,7 @@ def concatenate(left: Typed, right: Typed) -> Typed:
     left, right = coerce(left, target), coerce(right, target)
     if target is S.VARCHAR:
         return Typed(f"({left.sql} || {right.sql})", target)
-    both = f"CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN {{0}} || {{1}} END"
+    both = "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN {0} || {1} END"
     return Typed(let((left, right), both.format), target)
 
 

@@ -228,7 +228,7 @@ class QueryGrammar:
         return s.TableName(at, tuple(parts))
 
     def _parenthesised(self, at: int) -> s.Relation:
-        """A sub-query or joined tables. ``((SELECT …`` may begin either, so the second is tried where the first fails."""
+        """A sub-query or joined tables. ``((SELECT …`` may begin either: the second is tried where the first fails."""
         cursor, start, depth = self.cursor, self.cursor.position, self.cursor.depth
         if self.at_query() or cursor.at_symbol("("):
             try:

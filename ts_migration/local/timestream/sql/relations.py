@@ -79,7 +79,8 @@ def _aliased(queries: QueryTranslator, node: s.Aliased, outer: Scope | None, lat
     else:
         inner = relation(queries, node.relation, outer)
     if node.columns and len(node.columns) != len(inner.fields):
-        message = f"Column alias list has {len(node.columns)} entries but '{node.alias}' has {len(inner.fields)} columns available"
+        given, there = len(node.columns), len(inner.fields)
+        message = f"Column alias list has {given} entries but '{node.alias}' has {there} columns available"
         raise queries.source.refuse(node.at, message)
     names = node.columns or [field.name for field in inner.fields]
     fields = (replace(f, name=n, qualifier=(node.alias,)) for f, n in zip(inner.fields, names, strict=True))

@@ -1,4 +1,4 @@
-"""Which column a name means: the fields of FROM, one level inside another. What a field's text is made of is not here."""
+"""Which column a name means: the fields of FROM, one level inside another. How a field is computed is not here."""
 
 from __future__ import annotations
 

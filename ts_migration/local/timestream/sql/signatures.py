@@ -1,4 +1,4 @@
-"""How a function says what it takes: checks of count and type, shared by the families of functions. No function is here."""
+"""How a function says what it takes: checks of count and type for all families of functions. No function is here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a query text turns out to be: the statements the embedded Timestream can execute. How to get there is not here."""
+"""What a query text turns out to be: the statements the embedded Timestream executes. How to get there is not here."""
 
 from __future__ import annotations
 

@@ -55,8 +55,10 @@ def _pad(name: str) -> Function:
         values = wanted(name, arguments, _V, _I, _V)
 
         def body(value: str, size: str, fill: str) -> str:
-            bad = f"CASE WHEN {size} < 0 OR {size} > 2147483647 THEN error('Target length must be in the range [0..2147483647]')"
-            return f"{bad} WHEN {fill} = '' THEN error('Padding string must not be empty') ELSE {name}({value}, CAST({size} AS INTEGER), {fill}) END"
+            range_ = "error('Target length must be in the range [0..2147483647]')"
+            padding = "error('Padding string must not be empty')"
+            refused = f"WHEN {size} < 0 OR {size} > 2147483647 THEN {range_} WHEN {fill} = '' THEN {padding}"
+            return f"CASE {refused} ELSE {name}({value}, CAST({size} AS INTEGER), {fill}) END"
 
         return Typed(let(tuple(values), body), _V)
 
@@ -105,8 +107,8 @@ def _instance(name: str) -> Function:
             return Typed(f"strpos({value.sql}, {needle.sql})", _I)
 
         def body(v: str, n: str) -> str:
-            backwards = f"strpos(reverse({v}), reverse({n}))"
-            return f"CASE WHEN {n} = '' OR NOT contains({v}, {n}) THEN strpos({v}, {n}) ELSE length({v}) - length({n}) - {backwards} + 2 END"
+            places = f"list_filter(range(1, length({v}) + 1), lambda w: starts_with(substr({v}, w), {n}))"
+            return f"CASE WHEN {n} = '' THEN 1 WHEN {n} IS NOT NULL THEN COALESCE(list_max({places}), 0) END"
 
         return Typed(let((value, needle), body), _I)
 
@@ -180,7 +182,8 @@ def _levenshtein(arguments: list[Typed], _now: int) -> Typed:
 
 
 _HAMMING = (
-    "CASE WHEN length({0}) <> length({1}) THEN error('The input strings to hamming_distance function must have the same length')"
+    "CASE WHEN length({0}) <> length({1})"
+    " THEN error('The input strings to hamming_distance function must have the same length')"
     " ELSE len(list_filter(range(1, length({0}) + 1), lambda w: substr({0}, w, 1) <> substr({1}, w, 1))) END"
 )
 _CODEPOINT = (
@@ -188,15 +191,26 @@ _CODEPOINT = (
     " WHEN {0} IS NOT NULL THEN error('Input string must be a single character string') END"
 )
 
+_UPPER = (
+    "CASE WHEN contains({0}, 'ß') THEN array_to_string(list_transform(string_split({0}, 'ß'), lambda w: upper(w)), 'ß')"
+    " ELSE upper({0}) END"
+)
+"""Java leaves ß as it is, letter by letter; DuckDB makes it ẞ."""
+_REVERSE = (
+    "CASE WHEN length({0}) = strlen({0}) THEN reverse({0}) WHEN {0} IS NOT NULL"
+    " THEN array_to_string(list_transform(range(length({0}), 0, -1), lambda w: substr({0}, w, 1)), '') END"
+)
+"""By code points, where DuckDB's own keeps what is one character to a reader together."""
+
 STRING_FUNCTIONS: dict[str, Function] = {
     "concat": _concat,
     "length": _plain("length", "length({0})", _I, _V),
     "lower": _plain("lower", "lower({0})", _V, _V),
-    "upper": _plain("upper", "upper({0})", _V, _V),
+    "upper": _plain("upper", _UPPER, _V, _V),
     "trim": _plain("trim", f"trim({{0}}, {_WHITE_SPACE})", _V, _V),
     "ltrim": _plain("ltrim", f"ltrim({{0}}, {_WHITE_SPACE})", _V, _V),
     "rtrim": _plain("rtrim", f"rtrim({{0}}, {_WHITE_SPACE})", _V, _V),
-    "reverse": _plain("reverse", "reverse({0})", _V, _V),
+    "reverse": _plain("reverse", _REVERSE, _V, _V),
     "lpad": _pad("lpad"),
     "rpad": _pad("rpad"),
     "replace": _replace,

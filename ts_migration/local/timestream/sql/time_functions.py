@@ -5,6 +5,7 @@ Formats are MySQL's and must be constants; each specifier is either written exac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ts_migration.local.timestream.catalog import ScalarType
@@ -122,7 +123,8 @@ def _bin(arguments: list[Typed], _now_ns: int) -> Typed:
         return Typed(let((time,), lambda ns: calendar.floor_to(ns, positive)), _T)
 
     def body(ns: str, size: str) -> str:
-        return f"CASE WHEN {size} <= 0 THEN error('bin: the interval must be positive') ELSE {calendar.floor_to(ns, size)} END"
+        refused = "error('bin: the interval must be positive')"
+        return f"CASE WHEN {size} <= 0 THEN {refused} ELSE {calendar.floor_to(ns, size)} END"
 
     return Typed(let((time, width), body), _T)
 
@@ -232,9 +234,29 @@ _INTERVAL_PARTS = {
 }
 
 _SPECIFIERS = {
-    **{"Y": "%Y", "m": "%m", "d": "%d", "H": "%H", "k": "%-H", "h": "%I", "I": "%I", "l": "%-I", "i": "%M", "s": "%S"},
-    **{"S": "%S", "p": "%p", "y": "%y", "c": "%-m", "e": "%-d", "M": "%B", "b": "%b", "W": "%A", "a": "%a", "j": "%j"},
-    **{"T": "%H:%M:%S", "r": "%I:%M:%S %p", "%": "%%"},
+    "Y": "%Y",
+    "m": "%m",
+    "d": "%d",
+    "H": "%H",
+    "k": "%-H",
+    "h": "%I",
+    "I": "%I",
+    "l": "%-I",
+    "i": "%M",
+    "s": "%S",
+    "S": "%S",
+    "p": "%p",
+    "y": "%y",
+    "c": "%-m",
+    "e": "%-d",
+    "M": "%B",
+    "b": "%b",
+    "W": "%A",
+    "a": "%a",
+    "j": "%j",
+    "T": "%H:%M:%S",
+    "r": "%I:%M:%S %p",
+    "%": "%%",
 }
 """MySQL's specifiers in the words of DuckDB's strftime; ``%f`` is written apart, the others are refused."""
 
@@ -279,8 +301,9 @@ def _format_pieces(name: str, arguments: list[Typed]) -> list[str | None]:
 def _date_parse(arguments: list[Typed], _now_ns: int) -> Typed:
     count("date_parse", arguments, 2)
     pieces = _format_pieces("date_parse", arguments)
-    if len(pieces) != 1 or pieces[0] is None:
-        raise BadArguments("date_parse", arguments, "%f and an empty format are not supported")
+    known = re.sub("%[YmdHMS]|%%|%H:%M:%S", "", pieces[0] or "") if len(pieces) == 1 else "%"
+    if "%" in known or pieces[0] is None or "%Y" not in pieces[0]:
+        raise BadArguments("date_parse", arguments, "the format needs %Y and may have %m %d %H %i %s %S %T")
     if arguments[0].type is not S.VARCHAR:
         raise BadArguments("date_parse", arguments)
     return Typed(calendar.from_timestamp(f"strptime({arguments[0].sql}, {text(pieces[0])})"), _T)

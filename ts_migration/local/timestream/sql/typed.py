@@ -5,6 +5,7 @@ Which rewrite an operator or function gets is decided elsewhere.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from ts_migration.local.timestream.sql.syntax import Literal
 NUMBERS = (ScalarType.INTEGER, ScalarType.BIGINT, ScalarType.DOUBLE)
 INTEGERS = (ScalarType.INTEGER, ScalarType.BIGINT)
 INTERVALS = (ScalarType.INTERVAL_DAY_TO_SECOND, ScalarType.INTERVAL_YEAR_TO_MONTH)
+
+_MARKS = itertools.count()
 
 _PHYSICAL = {
     ScalarType.VARCHAR: "VARCHAR",
@@ -122,14 +125,18 @@ def double(value: float) -> str:
 def let(values: tuple[Typed, ...], body: Callable[..., str]) -> str:
     """``body`` of the values, each evaluated once: DuckDB's lambdas bind what is not simple.
 
-    ``body`` gets the text of each value and must not contain a sub-query of its own.
+    ``body`` gets the text of each value and must not contain a sub-query of its own (DuckDB has none inside a lambda).
     """
-    if not values:
-        return body()
-    first, rest = values[0], values[1:]
-    if first.simple:
-        return let(rest, lambda *names: body(first.sql, *names))
-    inner = let(rest, lambda *names: body("\0", *names))
+    bound = [value for value in values if not value.simple]
+    if not bound:
+        return body(*(value.sql for value in values))
+    # A mark of its own stands for the lambda's name until that is known, so that lets may nest in a body.
+    mark = f"\0{next(_MARKS)}\0"
+    packed = ", ".join(f"a{i} := {value.sql}" for i, value in enumerate(bound))
+    places = [mark] if len(bound) == 1 else [f"struct_extract({mark}, 'a{i}')" for i in range(len(bound))]
+    names = iter(places)
+    inner = body(*(value.sql if value.simple else next(names) for value in values))
     # Distinct names along any nesting: an outer lambda always contains more lambdas than an inner one.
-    name = f"v{(first.sql + inner).count('lambda ')}"
-    return f"list_transform([{first.sql}], lambda {name}: {inner})[1]".replace("\0", name)
+    name = f"v{(packed + inner).count('lambda ')}"
+    argument = bound[0].sql if len(bound) == 1 else f"struct_pack({packed})"
+    return f"list_transform([{argument}], lambda {name}: {inner.replace(mark, name)})[1]"

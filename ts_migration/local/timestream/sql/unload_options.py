@@ -1,4 +1,4 @@
-"""UNLOAD's WITH (…): which options there are, what they may be, and which belong together (facts: timestream 1.1, 1.2)."""
+"""UNLOAD's WITH (…): which options there are, what they may be, what belongs together (facts: timestream 1.1, 1.2)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ts_migration.local.timestream.sql.statements import (
 _MEBIBYTE = 1024**2
 _SMALLEST, _LARGEST = 16 * _MEBIBYTE, 78 * 1024 * _MEBIBYTE
 _CSV_ONLY = ("field_delimiter", "escaped_by", "include_header")
-_OPTIONS = ("partitioned_by", "format", "compression", "encryption", "kms_key") + _CSV_ONLY + ("max_file_size",)
+_OPTIONS = ("partitioned_by", "format", "compression", "encryption", "kms_key", *_CSV_ONLY, "max_file_size")
 
 
 def read_options(cursor: Cursor, columns: Sequence[ColumnInfo]) -> UnloadOptions:
-    """Read the WITH clause if there is one, and check it against the select list. SqlRefused for what is not allowed."""
+    """Read the WITH clause if there is one, and check it against the select list. SqlRefused: it is not allowed."""
     options, given = UnloadOptions(), set[str]()
     if not cursor.take_word("WITH"):
         return options

@@ -1,4 +1,4 @@
-"""Window functions and aggregates over windows: OVER (PARTITION BY … ORDER BY … frame). Plain aggregation is in ``selects``."""
+"""Window functions and aggregates over windows: OVER (PARTITION BY … ORDER BY … frame). Grouping is in ``selects``."""
 
 from __future__ import annotations
 
