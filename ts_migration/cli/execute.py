@@ -1,5 +1,135 @@
-"""`ts-migration execute`."""
+"""`ts-migration execute` and its dry run. `orchestration.execution` and `operations.prerequisites` do the work."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ts_migration.cli.console import error_line, note, say, table
+from ts_migration.cli.progress import Show
+from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
+from ts_migration.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from ts_migration.operations.findings import Finding
+    from ts_migration.orchestration.execution import ExecutionResult
 
 
-def execute() -> None:
-    """execute."""
+def execute(
+    config: ConfigOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only look: use every component once, migrate nothing.")
+    ] = False,
+    region: RegionOption = None,
+    parallel_jobs: ParallelJobsOption = None,
+    only: OnlyOption = None,
+    window: Annotated[
+        str | None, typer.Option("--window", help="Only these windows: KEY or FROM..TO, both included.")
+    ] = None,
+) -> None:
+    """Migrate every window that is not proven yet, check each, and roll complete tables up.
+
+    Stopped or killed, it goes on where it was when it is started again.
+
+    Example: ts-migration execute --config migration_config.yaml --dry-run
+    """
+    work = begin(config, parallel_jobs=parallel_jobs, only=only)
+    windows = _windows(work, window, only)
+    if dry_run:
+        raise typer.Exit(_dry_run(work, only, region))
+    raise typer.Exit(_execute(work, only, region, windows, parallel_jobs))
+
+
+def _windows(work: Work, text: str | None, only: str | None) -> tuple[str, str] | None:
+    """First and last partition key of `--window`; both must be keys of every job that is worked on."""
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    keys = (first, last if dots else first)
+    jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
+    for job in jobs:
+        job.grid.between(*keys)
+    if keys[0] > keys[1]:
+        raise ConfigurationError([f"--window {text!r} ends before it begins"], where="command line")
+    return keys
+
+
+def _dry_run(work: Work, only: str | None, region: str | None) -> int:
+    from ts_migration.operations.prerequisites import look_at_prerequisites
+
+    say(f"Configuration {work.path}")
+    found = look_at_prerequisites(work.config, work.environment, only=only, region=region, report=_show)
+    count = 1 if only else len(work.config.migration_jobs)
+    say(f"Configuration validation completed: {count} {'job' if count == 1 else 'jobs'} validated")
+    if found.ok:
+        say("Prerequisites validation passed")
+        say("All infrastructure components accessible")
+        return ExitCode.OK
+    say(f"Prerequisites validation failed: {len(found.failures)} of {len(found.findings)}")
+    _tell(found.failures)
+    return ExitCode.COULD_NOT_START
+
+
+def _show(finding: "Finding") -> None:
+    from ts_migration.operations.findings import FindingStatus
+
+    mark = {FindingStatus.ACCESSIBLE: "+", FindingStatus.NOT_CONFIGURED: "-", FindingStatus.FAILED: "!"}[finding.status]
+    detail = f" ({finding.detail})" if finding.detail and finding.ok else ""
+    say(f"  {mark} {finding.name}: {finding.status.value}{detail}")
+
+
+def _tell(failures: "tuple[Finding, ...]") -> None:
+    """One message for everything that stands in the way."""
+    error_line(str(failures[0]) if len(failures) == 1 else "\n  - ".join(["nothing was begun:", *map(str, failures)]))
+
+
+def _execute(
+    work: Work, only: str | None, region: str | None, windows: tuple[str, str] | None, parallel_jobs: int | None
+) -> int:
+    from ts_migration.environment import remember
+    from ts_migration.operations.prerequisites import look_at_prerequisites
+
+    found = look_at_prerequisites(work.config, work.environment, only=only, region=region, unload=False)
+    if not found.ok:
+        _tell(found.failures)
+        return ExitCode.COULD_NOT_START
+    remember(Path.cwd(), config=work.path)
+    # Here and not above: Dagster takes a second to import, and a wrong token should not cost it.
+    from ts_migration.orchestration.execution import execute as run
+
+    with Show("Migrating") as show:
+        result = run(
+            work.config,
+            work.environment,
+            config_path=work.path,
+            only=only,
+            windows=windows,
+            parallel_jobs=parallel_jobs,
+            region=region,
+            report=show,
+        )
+    return _conclude(result)
+
+
+def _conclude(result: "ExecutionResult") -> int:
+    counts = ["windows", "already done", "migrated", "proven", "rows", "points", "checks passed", "seconds"]
+    rows = [
+        (
+            job.job, job.windows, job.skipped, job.ran - job.failed, job.proven, job.rows, job.points,
+            f"{job.checks_passed} of {job.checks}", f"{job.seconds:.1f}",
+        )
+        for job in result.jobs
+    ]  # fmt: skip
+    table(["job", *counts], rows, right=counts)
+    for job in result.jobs:
+        if job.errors:
+            error_line(f"job {job.job}: " + "\n  - ".join(["", *job.errors] if len(job.errors) > 1 else job.errors))
+    if result.interrupted:
+        error_line("cancelled; finished windows stay finished. Next: the same command goes on from here")
+        return ExitCode.CANCELLED
+    if not result.ok:
+        note(f"job id {result.job_id}; what failed is tried again by the same command")
+        return ExitCode.FAILED
+    say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
+    note("next: ts-migration validate")
+    return ExitCode.OK

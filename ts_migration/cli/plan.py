@@ -1,5 +1,81 @@
-"""`ts-migration plan`."""
+"""`ts-migration plan`. What is planned is in `operations.plan`; here it is only asked for and shown."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ts_migration.cli.console import bytes_text, error_line, note, say, table
+from ts_migration.cli.work import ConfigOption, OnlyOption, RegionOption, begin
+from ts_migration.errors import ExitCode
+
+if TYPE_CHECKING:
+    from ts_migration.operations.plan import JobPlan
+
+_SHOWN_FIELDS = 40
 
 
-def plan() -> None:
-    """plan."""
+def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOption = None) -> None:
+    """Show what a migration would do: ranges, windows, rows, mapping and problems. Writes nothing.
+
+    Example: ts-migration plan --config migration_config.yaml
+    """
+    from ts_migration.aws import client
+    from ts_migration.operations.plan import plan as make_plan
+    from ts_migration.timestream.query import TimestreamQuery
+
+    work = begin(config, only=only)
+    plans = make_plan(work.config, TimestreamQuery(client("timestream-query", region)), only)
+    for one in plans:
+        _show(one)
+    table(
+        ["job", "source", "bucket", "windows", "rows", "largest window", "export about", "window"],
+        [_row(one) for one in plans],
+        right=["windows", "rows", "largest window", "export about"],
+    )
+    problems = [f"job {one.job.job_name!r}: {problem}" for one in plans for problem in one.problems]
+    for problem in problems:
+        error_line(problem)
+    if problems:
+        raise typer.Exit(ExitCode.FAILED)
+    note("next: ts-migration execute --dry-run")
+
+
+def _row(one: "JobPlan") -> tuple[object, ...]:
+    largest = f"{one.largest.rows:,} ({one.largest.window.key})" if one.largest else ""
+    window = f"{one.job.window} -> {one.recommended}" if one.recommended else one.job.window
+    volume = bytes_text(one.bytes) if one.windows else ""
+    return (
+        one.job.job_name,
+        one.job.source,
+        one.job.target_bucket,
+        len(one.job.grid),
+        one.rows,
+        largest,
+        volume,
+        window,
+    )
+
+
+def _show(one: "JobPlan") -> None:
+    from ts_migration.windows import iso
+
+    job = one.job
+    say(f"job {job.job_name!r}: {job.source} -> bucket {job.target_bucket}, measurement {job.measurement}")
+    say(f"  range    {iso(job.start_time)} until {iso(job.end_time)} (excluded)")
+    say(f"  windows  {len(job.grid):,}, {job.grid.keys[0]} to {job.grid.keys[-1]}, cut at {job.window!r} UTC")
+    if one.mapping:
+        tags = ", ".join(
+            source.tag if source.tag == source.column else f"{source.tag} (from {source.column})"
+            for source in one.mapping.tags
+        )
+        say(f"  tags     {tags or 'none'}")
+        for index, source in enumerate(one.mapping.fields[:_SHOWN_FIELDS]):
+            origin = "" if source.field == source.column else f" (from {source.column})"
+            say(f"  {'fields ' if index == 0 else '       '}  {source.field}: {source.type}{origin}")
+        if len(one.mapping.fields) > _SHOWN_FIELDS:
+            say(f"           and {len(one.mapping.fields) - _SHOWN_FIELDS} more")
+    if one.recommended:
+        say(f"  advice   window: {one.recommended} (by volume); it can be chosen until the table is begun")
+    for line in one.notes:
+        say(f"  note     {line}")
+    say("")

@@ -1,5 +1,40 @@
-"""`ts-migration status`."""
+"""`ts-migration status`: where every job stands, whoever ran its windows."""
+
+import typer
+
+from ts_migration.cli.console import note, say, table
+from ts_migration.cli.work import ConfigOption, begin
+from ts_migration.errors import ExitCode
 
 
-def status() -> None:
-    """status."""
+def status(config: ConfigOption = None) -> None:
+    """Show where every job stands: windows materialised, green, failed, running. Exit code 1 where some failed.
+
+    Example: ts-migration status --config migration_config.yaml
+    """
+    work = begin(config)
+    from ts_migration.orchestration.job_status import status as ask
+
+    found = ask(work.config)
+    counts = ["windows", "materialised", "green", "failed", "running"]
+    table(
+        ["job", "source", "bucket", "state", *counts],
+        [
+            (
+                one.job, one.source, one.bucket, one.state, one.windows, one.materialized, one.green, len(one.failed),
+                len(one.running),
+            )
+            for one in found
+        ],
+        right=counts,
+    )  # fmt: skip
+    for one in found:
+        if one.failed:
+            shown = ", ".join(one.failed[:10])
+            more = f" and {len(one.failed) - 10} more" if len(one.failed) > 10 else ""
+            say(f"{one.job}: failed windows: {shown}{more}")
+        if one.last_error:
+            say(f"{one.job}: last error: {one.last_error}")
+    if any(one.failed for one in found):
+        note("next: ts-migration execute tries failed windows again")
+        raise typer.Exit(ExitCode.FAILED)
