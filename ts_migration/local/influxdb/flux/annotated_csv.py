@@ -75,7 +75,9 @@ class Encoder:
     _special: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._special = re.compile(f'[{re.escape(self.dialect.delimiter)}"\r\n]|^[ \t\f\v\x85\xa0\u2000-\u200a]|^\\\\\\.\\Z')
+        self._special = re.compile(
+            f'[{re.escape(self.dialect.delimiter)}"\r\n]|^[ \t\f\v\x85\xa0\u2000-\u200a]|^\\\\\\.\\Z'
+        )
 
     def encode(self, results: Iterable[tuple[str, Iterable[Table]]]) -> Iterator[bytes]:
         """All results by name. A FluxError after the first byte becomes the error table; before it, it is raised."""

@@ -267,7 +267,9 @@ class Parser:
             token = self._take()
             if token.kind not in ("name", "string"):
                 raise refusal(token.place, f"expected a property name, got {token.text}")
-            name = token.text if token.kind == "name" else "".join(part for part in token.parts if isinstance(part, str))
+            name = (
+                token.text if token.kind == "name" else "".join(part for part in token.parts if isinstance(part, str))
+            )
             if self._at(":"):
                 self._take()
                 properties.append((name, self._expression()))

@@ -69,8 +69,8 @@ def _escape(text: str, position: int) -> str:
 
 
 def _group(text: str, position: int) -> str:
-    if text.startswith(("(?:", "(?P<", "(?i:", "(?s:"), position) or (
-        position == 0 and re.match(r"\(\?[is]+\)", text)
-    ):
+    if text.startswith(("(?:", "(?P<", "(?i:", "(?s:"), position) or (position == 0 and re.match(r"\(\?[is]+\)", text)):
         return "("
-    raise ValueProblem(f"the group {text[position : position + 3]} in /{text}/ is not supported by the embedded InfluxDB")
+    raise ValueProblem(
+        f"the group {text[position : position + 3]} in /{text}/ is not supported by the embedded InfluxDB"
+    )

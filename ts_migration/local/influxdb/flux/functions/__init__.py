@@ -1,0 +1,1 @@
+"""The functions of Flux, each family in its own file; `library` collects them."""
