@@ -48,7 +48,8 @@ class Encoded:
         offsets: bytes; line i is text[offsets[i]:offsets[i + 1]].
         times: ns, of each line.
         counts: field key -> values written.
-        accepted: the source rows that became lines, in their own order.
+        accepted: the source rows without the rejects, in their own order; empty rows are among them, so that whoever
+            counts values apart from this encoder sees for itself that they have none.
         rejects: the source rows that cannot be said, with their reasons.
         empty: rows without a single field.
     """
@@ -94,7 +95,7 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     filled = _any_field(rows, all_lanes)
     empty = len(rows) - int(filled.sum())
     if empty:
-        rows, frame = rows.filter(filled), frame.filter(filled)
+        rows = rows.filter(filled)
     lines = rows.select(RANK, TIME, pl.concat_str(_pieces(rows, all_lanes), ignore_nulls=True).alias(_LINE))
     text, offsets, times = _text(lines.sort(RANK, TIME))
     return Encoded(text, offsets, times, _counts(rows, all_lanes), frame, rejects or _no_rejects(frame), empty)

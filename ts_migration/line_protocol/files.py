@@ -40,6 +40,10 @@ class PartsWriter:
         batch_size: lines of a member, at most.
         level: gzip level, 0 to 9.
         part_bytes: compressed bytes after which a new part is begun.
+
+    Attributes:
+        parts, members: those written so far.
+        text_bytes: bytes of text in those members.
     """
 
     bucket: ExportBucket
@@ -49,6 +53,7 @@ class PartsWriter:
     part_bytes: int = PART_BYTES
     parts: list[Part] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
+    text_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._compress = compressor(self.level)
@@ -69,11 +74,6 @@ class PartsWriter:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self._file is not None:
             self._file.close()
-
-    @property
-    def text_bytes(self) -> int:
-        """Bytes of text in all members written so far."""
-        return sum(member.text_bytes for member in self.members)
 
     def add(self, encoded: Encoded) -> None:
         """Cut a batch into members, on line ends, and write them. A batch's last member may be shorter."""
@@ -103,6 +103,7 @@ class PartsWriter:
         self._file.write(body)
         member = Member(self._key, self._size, len(body), lines, text_bytes, first_ns, last_ns, zlib.crc32(body))
         self.members.append(member)
+        self.text_bytes += text_bytes
         self._size += len(body)
         self._crc = zlib.crc32(body, self._crc)
         if self._size >= self.part_bytes:

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import unquote
@@ -19,7 +19,7 @@ from ts_migration.manifests import ExportFile
 from ts_migration.objects import ExportBucket
 from ts_migration.timestream.query import Page, QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
-from ts_migration.timestream.schema import Column, ColumnRole, TableSchema
+from ts_migration.timestream.schema import Column, TableSchema
 from ts_migration.windows import NS_PER_S, Window
 
 MAX_GROUP = 99
@@ -335,13 +335,6 @@ def manifest_files(body: bytes, uri: str, bucket: ExportBucket) -> tuple[ExportF
         if total is not None and total != found[unit]:
             raise IncompleteUnload(f"the manifest totals {total:,} {unit}, its files {found[unit]:,}", where=uri)
     return files
-
-
-def identity_columns(schema: TableSchema) -> Iterator[str]:
-    """Columns that together with the time name a row: dimensions and measure_name."""
-    for column in schema.columns:
-        if column.role in (ColumnRole.DIMENSION, ColumnRole.MEASURE_NAME):
-            yield column.name
 
 
 def _free_name(schema: TableSchema, wanted: str) -> str:

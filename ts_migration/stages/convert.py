@@ -1,0 +1,186 @@
+"""The conversion stage: one window's Parquet files to line protocol parts, quarantine, digest and manifest.
+
+A window whose manifest still stands is left alone. Rows are streamed in frames: memory does not grow with the window.
+The encoder, the digest and the files know nothing of each other; they meet here.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO
+
+import polars as pl
+
+from ts_migration.config import MigrationJob
+from ts_migration.line_protocol.encoder import Encoded, encode
+from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
+from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.parquet import FrameSize, export_frames
+from ts_migration.line_protocol.rejects import QuarantineWriter
+from ts_migration.manifests import (
+    ExportManifest,
+    LineProtocolManifest,
+    Part,
+    fingerprint,
+    read_manifest,
+    require_manifest,
+)
+from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
+from ts_migration.stages.currency import conversion_is_usable, is_loaded, window_range
+from ts_migration.stages.progress import Listener, Progress
+from ts_migration.validation.digest import PointDigest
+from ts_migration.windows import Window
+
+STAGE = "convert"
+MANIFEST = "line_protocol"
+COVERAGE_NAME = "coverage.bin"
+
+Observer = Callable[[pl.DataFrame], None]
+"""Sees every exported frame as it was read, before any row is set apart."""
+
+
+def convert_settings(job: MigrationJob) -> str:
+    """Fingerprint of what the parts depend on beside mapping and export: how they are cut and compressed."""
+    return fingerprint(STAGE, job.batch_size, job.compression)
+
+
+def current_conversion(
+    job: MigrationJob, place: TablePlace, window: Window, mapping: Mapping, bucket: ExportBucket
+) -> LineProtocolManifest | None:
+    """The window's manifest where it still stands: same export, mapping and clip, parts there or already loaded.
+
+    How parts are cut and compressed matters only until they are loaded.
+    """
+    own = place.window(window.key)
+    found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
+    export = read_manifest(ExportManifest, bucket, own.manifest("export"))
+    if found is None or export is None or found.parent != export.digest:
+        return None
+    if found.mapping_digest != mapping.digest or found.window != window_range(window):
+        return None
+    if found.settings != convert_settings(job) and not is_loaded(bucket, own, found):
+        return None
+    return found if conversion_is_usable(bucket, own, found) else None
+
+
+def convert_window(
+    job: MigrationJob,
+    place: TablePlace,
+    window: Window,
+    mapping: Mapping,
+    bucket: ExportBucket,
+    *,
+    observe: Observer | None = None,
+    progress: Listener | None = None,
+) -> LineProtocolManifest:
+    """Convert one window, unless its manifest still stands.
+
+    Raises:
+        Missing: the window is not exported, or its files are gone.
+        Permanent: a file is not what its manifest says, or the source has drifted from the mapping.
+        Transient: S3 failed for now.
+    """
+    current = current_conversion(job, place, window, mapping, bucket)
+    if current is not None:
+        return current
+    started = time.monotonic()
+    own = place.window(window.key)
+    export = require_manifest(
+        ExportManifest, bucket, own.manifest("export"), f"export the window {window.key} of {job.job_name} first"
+    )
+    # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
+    bucket.delete(own.manifest(MANIFEST))
+    bucket.delete_prefix(own.line_protocol)
+    digest = PointDigest(window.start_ns, window.end_ns)
+    written = _write_parts(job, own, export, mapping, bucket, digest, observe, progress)
+    coverage_key = own.proof + COVERAGE_NAME
+    bucket.put(coverage_key, digest.coverage_bytes())
+    return LineProtocolManifest(
+        database=job.source_database,
+        table=job.source_table,
+        window=window_range(window),
+        parent=export.digest,
+        mapping_digest=mapping.digest,
+        settings=convert_settings(job),
+        parts=written.parts,
+        members_key=own.line_protocol + INDEX_NAME,
+        rows=written.rows,
+        points=written.points,
+        merged=0,
+        quarantined=written.quarantined,
+        empty=written.empty,
+        values=dict(sorted(written.values.items())),
+        text_bytes=written.text_bytes,
+        bytes=sum(part.bytes for part in written.parts),
+        expected=digest.record(),
+        coverage_key=coverage_key,
+        series=digest.series,
+        seconds=round(time.monotonic() - started, 3),
+    ).write(bucket, own.manifest(MANIFEST))
+
+
+@dataclass
+class _Written:
+    """Sums over the frames of a window, and the parts they became. Counts are rows; `values` are per field key."""
+
+    rows: int = 0
+    points: int = 0
+    quarantined: int = 0
+    empty: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    parts: tuple[Part, ...] = ()
+    text_bytes: int = 0
+
+    def add(self, frame: pl.DataFrame, encoded: Encoded) -> None:
+        self.rows += len(frame)
+        self.points += encoded.points
+        self.quarantined += len(encoded.rejects)
+        self.empty += encoded.empty
+        self.values.update(encoded.counts)
+
+
+def _write_parts(
+    job: MigrationJob,
+    own: WindowPlace,
+    export: ExportManifest,
+    mapping: Mapping,
+    bucket: ExportBucket,
+    digest: PointDigest,
+    observe: Observer | None,
+    progress: Listener | None,
+) -> _Written:
+    """Stream the export through encoder and digest into parts, members.json and quarantine."""
+    written = _Written()
+    frame_rows = FrameSize(job.batch_size).rows(export.columns)
+    with (
+        tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
+        PartsWriter(bucket, own.line_protocol, job.batch_size, job.compression) as writer,
+    ):
+        quarantine = QuarantineWriter(quarantine_file)
+        for frame in export_frames(bucket, export, mapping, frame_rows):
+            if observe:
+                observe(frame)
+            encoded = encode(frame, mapping)
+            writer.add(encoded)
+            # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
+            digest.add_frame(encoded.accepted, mapping)
+            quarantine.add(encoded.rejects)
+            written.add(frame, encoded)
+            if progress:
+                progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
+        bucket.put(own.line_protocol + INDEX_NAME, writer.finish(), "application/json")
+        written.parts, written.text_bytes = tuple(writer.parts), writer.text_bytes
+        quarantine.close()
+        _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
+    return written
+
+
+def _put_quarantine(bucket: ExportBucket, own: WindowPlace, rows: int, body: IO[bytes]) -> None:
+    """The quarantine of this conversion; one that an earlier conversion left is not true any more."""
+    if not rows:
+        bucket.delete(own.quarantine)
+        return
+    body.seek(0)
+    bucket.upload(own.quarantine, body)

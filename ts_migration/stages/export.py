@@ -1,0 +1,131 @@
+"""The export stage: one window, or a group of small ones, from Timestream to Parquet files and their manifests.
+
+A window whose manifest still stands is left alone. The SQL is in `timestream.unload`, the keys are in `objects`.
+"""
+
+import time
+from collections.abc import Sequence
+
+from ts_migration.config import MigrationJob
+from ts_migration.manifests import ExportManifest, fingerprint, read_manifest
+from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.stages.currency import export_is_usable, window_range
+from ts_migration.stages.progress import Listener, Progress
+from ts_migration.timestream.query import Page, TimestreamQuery
+from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.unload import MAX_GROUP, Unloaded, Unloader, UnloadOptions, attempt_name
+from ts_migration.windows import Window
+
+STAGE = "export"
+
+
+def export_settings(job: MigrationJob) -> str:
+    """Fingerprint of what an export depends on: the table alone. How its files are packed may change at any time."""
+    return fingerprint(STAGE, job.source_database, job.source_table)
+
+
+def current_export(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
+    """The window's manifest where it still stands: same table, same clip, files there or no longer needed."""
+    found = read_manifest(ExportManifest, bucket, place.window(window.key).manifest(STAGE))
+    if found is None or found.settings != export_settings(job) or found.window != window_range(window):
+        return None
+    return found if export_is_usable(bucket, place.window(window.key), found) else None
+
+
+def export_window(
+    job: MigrationJob,
+    place: TablePlace,
+    window: Window,
+    schema: TableSchema,
+    query: TimestreamQuery,
+    bucket: ExportBucket,
+    *,
+    options: UnloadOptions | None = None,
+    progress: Listener | None = None,
+) -> ExportManifest:
+    """Export one window, unless its manifest still stands.
+
+    Raises:
+        Transient: Timestream or S3 failed for now; a new call begins with a fresh folder.
+        Missing, Permanent: see `TimestreamQuery` and `Unloader`.
+    """
+    current = current_export(job, place, window, bucket)
+    if current is not None:
+        return current
+    started = time.monotonic()
+    unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(window.key, progress))
+    unloaded = unloader.window(window, lambda: place.window(window.key).export_attempt(attempt_name()))
+    return _record(job, place, unloaded, bucket, time.monotonic() - started)
+
+
+def export_group(
+    job: MigrationJob,
+    place: TablePlace,
+    windows: Sequence[Window],
+    schema: TableSchema,
+    query: TimestreamQuery,
+    bucket: ExportBucket,
+    *,
+    options: UnloadOptions | None = None,
+    progress: Listener | None = None,
+) -> list[ExportManifest]:
+    """Export windows by as few UNLOADs as there can be (99 windows each), and write one manifest per window.
+
+    Windows whose manifests still stand are left alone. In the order of `windows`. Errors as of `export_window`; windows
+    whose manifests were written before an error stand.
+    """
+    done = {window.key: current_export(job, place, window, bucket) for window in windows}
+    missing = [window for window in windows if done[window.key] is None]
+    label = f"{missing[0].key} to {missing[-1].key}" if missing else ""
+    unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(label, progress))
+    for start in range(0, len(missing), MAX_GROUP):
+        group = missing[start : start + MAX_GROUP]
+        started = time.monotonic()
+        results = unloader.group(
+            group,
+            lambda: f"{place.bulk}groups/{attempt_name()}",
+            lambda window: place.window(window.key).export_attempt(attempt_name()),
+        )
+        seconds = (time.monotonic() - started) / len(group)
+        for unloaded in results:
+            done[unloaded.window.key] = _record(job, place, unloaded, bucket, seconds)
+    return [manifest for manifest in done.values() if manifest is not None]
+
+
+def _record(
+    job: MigrationJob, place: TablePlace, unloaded: Unloaded, bucket: ExportBucket, seconds: float
+) -> ExportManifest:
+    """Keep AWS's own manifests where no cleanup comes, then write the stage's manifest, last."""
+    own = place.window(unloaded.window.key)
+    copies = []
+    for manifest in unloaded.manifests:
+        copies.append(own.aws_manifests + manifest.name)
+        bucket.put(copies[-1], manifest.body, "application/json")
+    return ExportManifest(
+        database=job.source_database,
+        table=job.source_table,
+        window=window_range(unloaded.window),
+        columns=unloaded.columns,
+        files=unloaded.files,
+        rows=unloaded.rows,
+        bytes=unloaded.bytes,
+        queries=unloaded.queries,
+        aws_manifests=tuple(copies),
+        settings=export_settings(job),
+        seconds=round(seconds, 3),
+    ).write(bucket, own.manifest(STAGE))
+
+
+def _listener(window: str, progress: Listener | None) -> "_PageListener | None":
+    return None if progress is None else _PageListener(window, progress)
+
+
+class _PageListener:
+    """Tells of an UNLOAD's pages: their rows are known at its end only, what it has scanned before."""
+
+    def __init__(self, window: str, progress: Listener) -> None:
+        self._window, self._progress = window, progress
+
+    def __call__(self, page: Page) -> None:
+        rows = page.rows[0][0] if page.rows and isinstance(page.rows[0][0], int) else 0
+        self._progress(Progress(STAGE, self._window, rows, rows or None, page.bytes_scanned))

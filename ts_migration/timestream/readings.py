@@ -1,0 +1,242 @@
+"""What checks, plans and dry runs ask the source: counts, edges, samples and collisions. Small answers to wide scans.
+
+Every function is a query or two and a typed value. Nothing here reads an export: that is the point of it.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.timestream.query import TimestreamQuery, Value
+from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
+from ts_migration.timestream.schema import ColumnRole, ColumnType, TableSchema
+from ts_migration.timestream.unload import TIME_NS, select_list
+from ts_migration.windows import Window, iso
+
+_COLUMNS_A_QUERY = 150
+"""Counted columns of one query: with long names, the text stays far below the service's limit."""
+_WINDOWS_A_QUERY = 100
+_TIMES_A_QUERY = 100
+_SAMPLE_SPOTS = 10
+"""Random offsets of one sample: each is a query, and the smallest query is billed as 10 MB."""
+
+_FRAME_TYPES: dict[ColumnType, type[pl.DataType]] = {
+    ColumnType.VARCHAR: pl.String,
+    ColumnType.BIGINT: pl.Int64,
+    ColumnType.DOUBLE: pl.Float64,
+    ColumnType.BOOLEAN: pl.Boolean,
+    ColumnType.TIMESTAMP: pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """What Timestream counts in a window.
+
+    Attributes:
+        rows: measure_name -> rows.
+        values: (measure_name, column) -> values that are not NULL.
+        first_ns, last_ns: edges of the rows' times, None where there is none.
+    """
+
+    rows: dict[str, int]
+    values: dict[tuple[str, str], int]
+    first_ns: int | None
+    last_ns: int | None
+
+    @property
+    def total_rows(self) -> int:
+        """Rows of all measure names."""
+        return sum(self.rows.values())
+
+    def field_values(self, mapping: Mapping) -> dict[str, int]:
+        """Field key -> values that the mapping makes of them, fields without any left out."""
+        result: dict[str, int] = {}
+        for field in mapping.fields:
+            for (name, column), count in self.values.items():
+                if column == field.column and (field.measure_names is None or name in field.measure_names) and count:
+                    result[field.field] = result.get(field.field, 0) + count
+        return result
+
+
+def source_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> SourceCounts:
+    """Rows and values per measure_name and column of a window, asked now."""
+    columns = list(dict.fromkeys(field.column for field in mapping.fields))
+    rows: dict[str, int] = {}
+    values: dict[tuple[str, str], int] = {}
+    edges: list[int] = []
+    for start in range(0, max(1, len(columns)), _COLUMNS_A_QUERY):
+        portion = columns[start : start + _COLUMNS_A_QUERY]
+        counted = "".join(f", count({identifier(column)}) AS c{at}" for at, column in enumerate(portion))
+        sql = (
+            'SELECT "measure_name", count(*) AS row_count, to_nanoseconds(min("time")) AS first_ns, '
+            f'to_nanoseconds(max("time")) AS last_ns{counted} '
+            f'FROM {_table(schema)} WHERE {in_window(window)} GROUP BY "measure_name"'
+        )
+        for row in query.rows(sql):
+            name = str(row["measure_name"])
+            rows[name] = _integer(row["row_count"])
+            edges += [_integer(row["first_ns"]), _integer(row["last_ns"])]
+            values.update({(name, column): _integer(row[f"c{at}"]) for at, column in enumerate(portion)})
+    return SourceCounts(rows, values, min(edges, default=None), max(edges, default=None))
+
+
+def count_rows(query: TimestreamQuery, database: str, table: str, window: Window) -> int:
+    """Rows of a range of time."""
+    return query.integer(f"SELECT count(*) FROM {table_name(database, table)} WHERE {in_window(window)}")
+
+
+def rows_from(query: TimestreamQuery, database: str, table: str, time_ns: int) -> tuple[int, int | None]:
+    """Rows at or after a time, and the time of the last of them, ns."""
+    sql = (
+        'SELECT count(*) AS row_count, to_nanoseconds(max("time")) AS last_ns '
+        f'FROM {table_name(database, table)} WHERE "time" >= {moment(time_ns)}'
+    )
+    row = next(iter(query.rows(sql)))
+    last = row["last_ns"]
+    return _integer(row["row_count"]), None if last is None else _integer(last)
+
+
+def rows_per_window(query: TimestreamQuery, database: str, table: str, windows: Sequence[Window]) -> dict[str, int]:
+    """Window key -> rows, of windows that do not overlap; 0 where a window has none."""
+    result = {window.key: 0 for window in windows}
+    for start in range(0, len(windows), _WINDOWS_A_QUERY):
+        portion = windows[start : start + _WINDOWS_A_QUERY]
+        branches = " ".join(f"WHEN {in_window(window)} THEN {literal(window.key)}" for window in portion)
+        sql = (
+            f"SELECT window_key, count(*) AS row_count FROM (SELECT CASE {branches} END AS window_key "
+            f"FROM {table_name(database, table)} WHERE {in_any(portion)}) GROUP BY window_key"
+        )
+        for row in query.rows(sql):
+            result[str(row["window_key"])] = _integer(row["row_count"])
+    return result
+
+
+def rows_at(query: TimestreamQuery, schema: TableSchema, window: Window, times: Iterable[int]) -> pl.DataFrame:
+    """All rows of a window at given times (ns), as frames of an export are."""
+    wanted = sorted({time_ns for time_ns in times if window.contains(time_ns)})
+    frames = [_no_rows(schema)]
+    for start in range(0, len(wanted), _TIMES_A_QUERY):
+        moments = ", ".join(moment(time_ns) for time_ns in wanted[start : start + _TIMES_A_QUERY])
+        frames.append(_rows(query, schema, f'{in_window(window)} AND "time" IN ({moments})'))
+    return pl.concat(frames)
+
+
+def sample_rows(query: TimestreamQuery, schema: TableSchema, window: Window, count: int, seed: int) -> pl.DataFrame:
+    """About `count` rows of a window at random times, as frames of an export are. Never chosen from the export.
+
+    At each of a few random offsets the next rows are taken (the rows before, where none follow). Rows of one time are
+    ordered by dimensions in a random order and direction, so that a wide table does not give the same series each time.
+    The same seed asks the same queries.
+    """
+    draw = random.Random(seed)  # noqa: S311 - a sample, no secret
+    spots = min(_SAMPLE_SPOTS, count)
+    frames = [_no_rows(schema)]
+    for spot in range(spots):
+        size = count // spots + (spot < count % spots)
+        offset = draw.randrange(window.start_ns, window.end_ns)
+        order = _random_order(schema, draw)
+        after = Window(offset, window.end_ns)
+        found = _rows(query, schema, in_window(after), f'"time" ASC, {order}', size)
+        if len(found) < size and offset > window.start_ns:
+            before = Window(window.start_ns, offset)
+            rest = _rows(query, schema, in_window(before), f'"time" DESC, {order}', size - len(found))
+            found = pl.concat([found, rest])
+        frames.append(found)
+    # Two offsets may meet the same rows.
+    return pl.concat(frames).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+
+
+@dataclass(frozen=True)
+class Collisions:
+    """Points that several rows would write a value to: how many, and up to three of them, to be read."""
+
+    points: int
+    examples: tuple[str, ...]
+
+
+def collisions(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> Collisions:
+    """Rows of a window that would overwrite each other under a mapping. Costs a scan: ask where it is not injective.
+
+    Rows collide that have equal tags (NULL and empty alike) and time and both a value of one field.
+    """
+    tags = [_tag_expression(tag.column, tag.measure_names) for tag in mapping.tags]
+    names = [f"tag_{at}" for at in range(len(tags))]
+    fields = {
+        True: {field.column for field in mapping.fields if field.measure_names is not None},
+        False: {field.column for field in mapping.fields if field.measure_names is None},
+    }
+    points = 0
+    examples: list[str] = []
+    for by_measure_name, columns in fields.items():
+        if not columns:
+            continue
+        selected = [f"{tag} AS {name}" for tag, name in zip(tags, names, strict=True)]
+        # Fields that are limited to measure names have a key each: rows of different names do not meet there.
+        keys = [*names, *(["measure_name"] if by_measure_name else []), '"time"']
+        ordered = sorted(columns)
+        counted = [f"{identifier(column)} AS value_{at}" for at, column in enumerate(ordered)]
+        inner = f'SELECT "measure_name" AS measure_name, "time", {", ".join([*selected, *counted])}'
+        several = " OR ".join(f"count(value_{at}) > 1" for at in range(len(ordered)))
+        grouped = (
+            f"SELECT {', '.join(keys)}, count(*) AS row_count FROM ({inner} FROM {_table(schema)} "
+            f"WHERE {in_window(window)}) GROUP BY {', '.join(keys)} HAVING {several}"
+        )
+        found = query.integer(f"SELECT count(*) FROM ({grouped})")
+        points += found
+        if found and len(examples) < 3:
+            rows = query.rows(f'{grouped} ORDER BY "time" LIMIT {3 - len(examples)}')
+            examples += [_example(row, mapping, by_measure_name) for row in rows]
+    return Collisions(points, tuple(examples))
+
+
+def _example(row: dict[str, Value], mapping: Mapping, by_measure_name: bool) -> str:
+    tags = [f"{tag.tag}={row[f'tag_{at}']!r}" for at, tag in enumerate(mapping.tags) if row[f"tag_{at}"] is not None]
+    measure = [f"measure_name {row['measure_name']!r}"] if by_measure_name else []
+    return f"{iso(_integer(row['time']))} {' '.join([*tags, *measure])}: {row['row_count']} rows"
+
+
+def _tag_expression(column: str, measure_names: tuple[str, ...] | None) -> str:
+    name = identifier(column)
+    limited = ""
+    if measure_names is not None:
+        limited = f' AND "measure_name" IN ({", ".join(literal(measure) for measure in measure_names)})'
+    return f"CASE WHEN {name} <> ''{limited} THEN {name} END"
+
+
+def _rows(query: TimestreamQuery, schema: TableSchema, where: str, order: str = "", limit: int = 0) -> pl.DataFrame:
+    columns = [column for column in schema.columns if column.role is not ColumnRole.TIMESTAMP]
+    sql = f"SELECT {select_list(columns)} FROM {_table(schema)} WHERE {where}"
+    if order:
+        sql += f" ORDER BY {order}"
+    return query.frame(f"{sql} LIMIT {limit}" if limit else sql)
+
+
+def _no_rows(schema: TableSchema) -> pl.DataFrame:
+    columns = [column for column in schema.columns if column.role is not ColumnRole.TIMESTAMP]
+    return pl.DataFrame(schema={**{column.name: _FRAME_TYPES[column.type] for column in columns}, TIME_NS: pl.Int64})
+
+
+def _random_order(schema: TableSchema, draw: random.Random) -> str:
+    columns = _identity(schema)
+    draw.shuffle(columns)
+    return ", ".join(f"{identifier(column)} {draw.choice(('ASC', 'DESC'))}" for column in columns)
+
+
+def _identity(schema: TableSchema) -> list[str]:
+    """Columns that together with the time name a row."""
+    roles = (ColumnRole.DIMENSION, ColumnRole.MEASURE_NAME)
+    return [column.name for column in schema.columns if column.role in roles]
+
+
+def _table(schema: TableSchema) -> str:
+    return table_name(schema.database, schema.table)
+
+
+def _integer(value: Value) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a count or time of Timestream is a whole number, not {value!r}")
+    return value
