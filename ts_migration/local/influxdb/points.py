@@ -1,7 +1,7 @@
 """What the query languages see of a bucket: series, their fields and their points.
 
-The contract between `storage` (which implements `Points` and `Mutations`) and `influxql` and `flux` (which read and, for
-InfluxQL's DELETE and DROP MEASUREMENT, change through it). No query semantics and no disk format belong here.
+The contract between `storage` (which implements `Points`) and `influxql` and `flux`, which read through it; InfluxQL's
+DELETE and DROP MEASUREMENT change through `Mutations`. No query semantics and no disk format belong here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -90,8 +90,8 @@ class Points(Protocol):
     ) -> Iterator[SeriesBlock]:
         """Blocks of the series whose tags satisfy `where`, in byte order of series keys; both bounds inclusive.
 
-        With `fields`, only those columns are read, and rows in which none of them has a value are left out. Series without
-        a row in the range are left out.
+        With `fields`, only those columns are read, and rows in which none of them has a value are left out. Series
+        without a row in the range are left out, and so is a column without a value in its block.
         """
 
 

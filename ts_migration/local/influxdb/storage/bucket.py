@@ -190,6 +190,15 @@ class Bucket:
                 series_of=self._ids.series,
             )
 
+    def figures(self) -> dict[str, int]:
+        """The numbers that `/metrics` shows of this bucket."""
+        snapshot = self.snapshot()
+        return {
+            "storage_bucket_measurement_num": len(snapshot.measurements()),
+            "storage_bucket_series_num": len(snapshot.series()),
+            "storage_wal_size": self._log.size,
+        }
+
     def _settle(self) -> None:
         """Turn pending parts into runs: one per measurement, merged with the others when they become many."""
         pending, self._pending = self._pending, []

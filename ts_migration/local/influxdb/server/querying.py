@@ -1,0 +1,121 @@
+"""`/query` and `/api/v2/query`: what a request asks for, handed to InfluxQL or Flux, and their answer handed back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ts_migration.local.influxdb.answer import Answer
+from ts_migration.local.influxdb.control.refusals import Refusal
+from ts_migration.local.influxdb.points import Points
+from ts_migration.local.influxdb.server.exchange import Call, Reply, form_of, json_reply
+from ts_migration.local.influxdb.server.writing import database_bucket
+
+_TRUE = ("true", "1", "t", "T", "TRUE", "True")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mutations:
+    """`points.Mutations` with the rights of the caller's token."""
+
+    call: Call
+
+    def delete(
+        self,
+        database: str,
+        measurement: str | None,
+        start_ns: int,
+        stop_ns: int,
+        where: Callable[[Mapping[str, str]], bool] | None,
+    ) -> None:
+        bucket = database_bucket(self.call, database, None)
+        if bucket is None:
+            raise Refusal("not found", f"database not found: {database}")
+        if not self.call.authorization.allows("write", "buckets", bucket.org_id, bucket.id):
+            raise Refusal("forbidden", "insufficient permissions for write")
+        self.call.services.engine.bucket(bucket.id).delete(measurement, start_ns, stop_ns, where)
+
+    def drop_measurement(self, database: str, measurement: str) -> None:
+        from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS
+
+        self.delete(database, measurement, MIN_TIME_NS, MAX_TIME_NS, None)
+
+
+def influxql(call: Call) -> Answer:
+    """`GET` or `POST /query`."""
+    _ = call.authorization
+    asked = dict(call.query)
+    if call.method == "POST" and call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        asked = form_of(call.body) | asked
+    text = asked.get("q")
+    if not text:
+        # The server looks for a query in the body then, and stumbles over its missing Content-Type.
+        raise Refusal("invalid", "mime: no media type")
+    policy = asked.get("rp")
+
+    def source(database: str) -> Points | None:
+        bucket = database_bucket(call, database, policy)
+        if bucket is None or not call.authorization.allows("read", "buckets", bucket.org_id, bucket.id):
+            return None
+        return call.services.engine.bucket(bucket.id).snapshot()
+
+    from ts_migration.local.influxdb import influxql as language
+
+    return language.execute(
+        text,
+        database=asked.get("db") or None,
+        source=source,
+        epoch=asked.get("epoch") or None,
+        accept=call.headers.get("accept"),
+        chunked=asked.get("chunked") in _TRUE,
+        chunk_size=_chunk_size(asked.get("chunk_size")),
+        now_ns=call.services.clock(),
+        pretty=asked.get("pretty") in _TRUE,
+        mutate=_Mutations(call),
+    )
+
+
+def _chunk_size(text: str | None) -> int:
+    """The rows of a chunk: 10,000 unless a positive number is asked for."""
+    return int(text) if text and text.isdigit() and int(text) > 0 else 10_000
+
+
+def flux(call: Call) -> Answer:
+    """`POST /api/v2/query`: a JSON body, or the bare query as `application/vnd.flux`."""
+    _ = call.authorization
+    organization = call.organization()
+    query, dialect = _flux_body(call)
+
+    def source(name: str) -> Points | None:
+        for bucket in call.services.catalog.buckets():
+            if bucket.org_id == organization.id and name in (bucket.name, bucket.id):
+                readable = call.authorization.allows("read", "buckets", bucket.org_id, bucket.id)
+                return call.services.engine.bucket(bucket.id).snapshot() if readable else None
+        return None
+
+    from ts_migration.local.influxdb import flux as language
+
+    return language.execute(query, dialect=dialect, source=source, now_ns=call.services.clock())
+
+
+def _flux_body(call: Call) -> tuple[str, Mapping[str, object] | None]:
+    if call.headers.get("content-type", "").startswith("application/vnd.flux"):
+        return call.body.decode("utf-8", "replace"), None
+    try:
+        content = call.json()
+    except ValueError as error:
+        raise Refusal("invalid", f"failed parsing request body as JSON: {error}") from error
+    kind = content.get("type") or "flux"
+    if kind != "flux":
+        raise Refusal("invalid", f'unknown query type: "{kind}"; this server takes flux here and InfluxQL at /query')
+    if not content.get("query"):
+        raise Refusal("invalid", "request body requires either query or AST")
+    dialect = content.get("dialect")
+    return str(content["query"]), dialect if isinstance(dialect, dict) else None
+
+
+def analyze(call: Call) -> Reply:
+    """`POST /api/v2/query/analyze`: the syntax errors of a Flux query."""
+    _ = call.authorization
+    query, _ = _flux_body(call)
+    from ts_migration.local.influxdb import flux as language
+
+    return json_reply(language.analyze(query))
