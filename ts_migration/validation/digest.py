@@ -6,7 +6,7 @@ field, 64 time bins and a histogram of series by time. Definition and vectors: `
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,10 @@ from ts_migration.validation.hashing import (
 )
 from ts_migration.windows import Window
 
-_FLUSH_VALUES = 131_072
+_FLUSH_VALUES = 65_536
 """Read-back values gathered before they are hashed together: a short series alone would be all numpy overhead."""
+_LONG_BLOCK = 2_048
+"""Points from which a block is hashed alone, without copies."""
 
 Coverage = npt.NDArray[np.uint64]
 
@@ -146,6 +148,7 @@ class PointDigest:
         canonical = canonical_series(measurement, tags)
         hashed = series_hash(canonical)
         bucket, any_value = series_bucket(hashed), np.zeros(len(times), np.bool_)
+        whole = Binning(self.window, times) if len(times) >= _LONG_BLOCK else None
         for column in columns:
             valid = column.valid
             values = column.values if valid is None else column.values[valid]
@@ -154,8 +157,14 @@ class PointDigest:
                 continue
             any_value |= True if valid is None else valid
             field = self._field_bytes.setdefault(column.field, canonical_field(column.field))
-            self._gathered.add(key_hash(canonical, field), bucket, at, self._block_bits(values, column.kind))
+            key, bits = key_hash(canonical, field), self._block_bits(values, column.kind)
             self.counts[column.field] += len(at)
+            if len(at) < _LONG_BLOCK:
+                self._gathered.add(key, bucket, at, bits)
+                continue
+            binning = whole if valid is None and whole is not None else Binning(self.window, at)
+            self._add([np.uint64(mix_number(key, 0)), np.uint64(mix_number(key, 1))], at, bits, binning)
+            self.coverage[bucket] += binning.counts.astype(np.uint64)
         if any_value.any():
             self._see_times(times[any_value])
             self._series.add_one(hashed)
@@ -228,7 +237,7 @@ class PointDigest:
         self._add(keys, times, bits, binning)
         self._cover(buckets, binning, None)
 
-    def _add(self, keys: list[U64], times: I64, bits: U64, binning: Binning) -> None:
+    def _add(self, keys: Sequence[U64 | np.uint64], times: I64, bits: U64, binning: Binning) -> None:
         unsigned = times.view(np.uint64)
         for lane in (0, 1):
             self._bin_lanes[lane] += binning.sums(point_hashes(keys[lane], unsigned, bits, lane))

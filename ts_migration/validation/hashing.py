@@ -30,7 +30,7 @@ TYPE_CONSTANTS = {
     FieldType.BOOLEAN: 0x8EBC6AF09C88C6E3,
     FieldType.STRING: 0x589965CC75374CC3,
 }
-"""Added to a value's bits modulo 2^64, so that 0, 0.0 and false differ. Arbitrary odd numbers: the secrets of wyhash."""
+"""Added to a value's bits modulo 2^64, so that 0, 0.0 and false differ. Odd numbers: the secrets of wyhash."""
 
 BLOCK = 8192
 """Values mixed at a time: four buffers of 64 KiB stay in a core's second-level cache."""
@@ -80,7 +80,7 @@ def series_bucket(hashed: int) -> int:
 
 
 class StringHashes(dict[str, int]):
-    """xxh3 of strings, remembered: a column repeats its values. Long ones are not kept; at `limit` all are forgotten."""
+    """xxh3 of strings, remembered: a column repeats its values. Long ones are not kept; at `limit` all are dropped."""
 
     def __init__(self, limit: int = 200_000, longest: int = 256) -> None:
         super().__init__()
@@ -131,11 +131,11 @@ def mixed(values: U64, lane: int) -> U64:
     return result
 
 
-def point_hashes(keys: U64, times: U64, values: U64, lane: int) -> U64:
+def point_hashes(keys: U64 | np.uint64, times: U64, values: U64, lane: int) -> U64:
     """mix(mix(key ^ time) ^ value) of every point value.
 
     Args:
-        keys: mix(k) of the lane, one per value.
+        keys: mix(k) of the lane, one per value, or one for all.
         times: ns since the epoch, as unsigned bits.
         values: value bits plus the constant of their type.
         lane: 0 or 1.
@@ -145,7 +145,8 @@ def point_hashes(keys: U64, times: U64, values: U64, lane: int) -> U64:
     for start in range(0, len(times), BLOCK):
         block = result[start : start + BLOCK]
         rest = scratch[: len(block)]
-        np.bitwise_xor(keys[start : start + BLOCK], times[start : start + BLOCK], out=block)
+        own = keys[start : start + BLOCK] if isinstance(keys, np.ndarray) else keys
+        np.bitwise_xor(own, times[start : start + BLOCK], out=block)
         mix_in_place(block, rest, lane)
         np.bitwise_xor(block, values[start : start + BLOCK], out=block)
         mix_in_place(block, rest, lane)

@@ -1,0 +1,139 @@
+"""Which requests of a load the server has acknowledged, kept in the export bucket so that a killed load goes on.
+
+Bound to the digest of the line protocol manifest and to the bucket's id. An `intent` is written before the first byte,
+so that a killed load knows that it had found the range empty. How requests are sent is in `writer`.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ts_migration.influxdb.writer import Delivered, RefusedLine
+from ts_migration.manifests import Manifest, Sha256, read_manifest
+from ts_migration.objects import ExportBucket, WindowPlace
+
+WRITE_EVERY_MEMBERS = 200
+WRITE_EVERY_S = 5.0
+"""The ledger is written when so many members or seconds have passed: a killed load repeats at most that much."""
+
+
+class LoadIntent(Manifest):
+    """That a job is about to write a window, and what it found there. Written before the first byte."""
+
+    stage: Literal["load_intent"] = "load_intent"
+    job: str
+    org: str
+    bucket: str
+    bucket_id: str
+    measurement: str
+    found_values: int
+    """Values in the range before the first byte; more than 0 only with allow_existing_data."""
+
+    def same_place(self, other: "LoadIntent") -> bool:
+        """Whether both speak of one job and one place: points in the range are then the job's own."""
+        mine = (self.job, self.org, self.bucket, self.bucket_id, self.measurement)
+        return mine == (other.job, other.org, other.bucket, other.bucket_id, other.measurement)
+
+
+class KeptLine(BaseModel):
+    """A refused line as the ledger keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    member: int
+    line: str
+    reason: str
+
+
+class LedgerPage(Manifest):
+    """Acknowledged members of one process's load: runs of member numbers, both ends included."""
+
+    stage: Literal["ledger"] = "ledger"
+    line_protocol: Sha256
+    bucket_id: str
+    runs: tuple[tuple[int, int], ...]
+    refused: tuple[KeptLine, ...]
+
+
+def intent_key(place: WindowPlace) -> str:
+    """Key of the intent."""
+    return f"{place.ledger}intent.json"
+
+
+def read_intent(bucket: ExportBucket, place: WindowPlace) -> LoadIntent | None:
+    """The window's intent, or None."""
+    return read_manifest(LoadIntent, bucket, intent_key(place))
+
+
+class Ledger:
+    """The acknowledged members of one window. One page per process, rewritten as it grows; all pages count."""
+
+    def __init__(
+        self,
+        bucket: ExportBucket,
+        place: WindowPlace,
+        line_protocol: str,
+        bucket_id: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.bucket = bucket
+        self.place = place
+        self.line_protocol = line_protocol
+        self.bucket_id = bucket_id
+        self.acknowledged: set[int] = set()
+        self.refused: list[RefusedLine] = []
+        self._clock = clock
+        self._key = (
+            f"{place.ledger}{line_protocol[:16]}/{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}.json"
+        )
+        self._unwritten = 0
+        self._written_at = clock()
+
+    @classmethod
+    def open(cls, bucket: ExportBucket, place: WindowPlace, line_protocol: str, bucket_id: str) -> Self:
+        """What earlier loads of these very files into this very bucket have acknowledged; empty if there were none."""
+        ledger = cls(bucket, place, line_protocol, bucket_id)
+        for found in list(bucket.list(f"{place.ledger}{line_protocol[:16]}/")):
+            page = read_manifest(LedgerPage, bucket, found.key)
+            if page is None or page.line_protocol != line_protocol or page.bucket_id != bucket_id:
+                continue
+            ledger.acknowledged.update(number for first, last in page.runs for number in range(first, last + 1))
+            ledger.refused += [RefusedLine(kept.member, kept.line, kept.reason) for kept in page.refused]
+        ledger.refused = list(dict.fromkeys(ledger.refused))
+        return ledger
+
+    def add(self, delivered: Delivered) -> None:
+        """Remember a delivered member, and write the page when enough has come together."""
+        self.acknowledged.add(delivered.number)
+        self.refused += delivered.refused
+        self._unwritten += 1
+        if self._unwritten >= WRITE_EVERY_MEMBERS or self._clock() - self._written_at >= WRITE_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write the page where something is new. Called at the end too, also of a load that failed."""
+        if not self._unwritten:
+            return
+        LedgerPage(
+            line_protocol=self.line_protocol,
+            bucket_id=self.bucket_id,
+            runs=tuple(runs_of(self.acknowledged)),
+            refused=tuple(KeptLine(member=each.body, line=each.line, reason=each.reason) for each in self.refused),
+        ).write(self.bucket, self._key)
+        self._unwritten = 0
+        self._written_at = self._clock()
+
+
+def runs_of(numbers: set[int]) -> list[tuple[int, int]]:
+    """Numbers as runs, both ends included, ascending."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
