@@ -4,32 +4,44 @@ A line names the job, the key, the value found and what is allowed. Nothing is r
 secrets stay out of messages and `repr`. What the values do is elsewhere.
 """
 
-import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from croniter import croniter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from croniter import CroniterError, croniter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from ts_migration.config_messages import job_label, line_of, not_allowed
+from ts_migration.config_yaml import read_yaml
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
 from ts_migration.objects import TablePlace
-from ts_migration.windows import NAMED_GRIDS, NS_PER_S, Grid, iso, to_ns
+from ts_migration.windows import MAX_TIME_NS, MIN_TIME_NS, NAMED_GRIDS, NS_PER_S, Grid, iso, to_ns
 
 DEFAULT_CONFIG = "migration_config.yaml"
 
-_TIME_ALLOWED = "a time such as 2023-01-01T00:00:00Z; without an offset it is read as UTC"
+_TIME_ALLOWED = "a time such as 2023-01-01T00:00:00Z, from 1678 to 2261; without an offset it is read as UTC"
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?$")
 
 
 def time_ns(value: object) -> int:
-    """Nanoseconds since the epoch of a time in the configuration: text to the nanosecond, or what YAML made of it."""
+    """Nanoseconds since the epoch of a time in the configuration, exact to the nanosecond.
+
+    Raises:
+        ValueError: it is none, or one that no Timestream table can hold (int64 ns: 1677-09-21 to 2262-04-11).
+    """
+    time = _any_time_ns(value)
+    # A minute of room: the exclusive end of a range lies after its last second.
+    if not MIN_TIME_NS <= time <= MAX_TIME_NS - 60 * NS_PER_S:
+        raise ValueError(_TIME_ALLOWED)
+    return time
+
+
+def _any_time_ns(value: object) -> int:
     if isinstance(value, datetime):
         return to_ns(value if value.tzinfo else value.replace(tzinfo=UTC))
     if isinstance(value, date):
@@ -67,9 +79,31 @@ def _duration_s(value: object) -> object:
 def _cron(value: object) -> str:
     if isinstance(value, str) and value in NAMED_GRIDS:
         return NAMED_GRIDS[value]
-    if isinstance(value, str) and len(value.split()) == 5 and croniter.is_valid(value):
+    if isinstance(value, str) and len(value.split()) == 5 and _fires(value):
         return " ".join(value.split())
     raise ValueError(f"{', '.join(NAMED_GRIDS)} or a cron expression of five fields, UTC")
+
+
+def _fires(cron: str) -> bool:
+    """Whether a cron expression is one and has times at all: `0 0 31 2 *` has none."""
+    try:
+        croniter(cron, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except CroniterError:
+        return False
+    return True
+
+
+def _bucket_name(value: object) -> object:
+    """InfluxDB keeps names that begin with an underscore to itself, and refuses quotes (docs, bucket naming)."""
+    if isinstance(value, str) and (value.startswith("_") or '"' in value or not value.strip()):
+        raise ValueError("a bucket's name, not empty, without quotes, that does not begin with _")
+    return value
+
+
+def _timestream_name(value: object) -> object:
+    if isinstance(value, str) and (not re.fullmatch(r"[a-zA-Z0-9_.-]{1,256}", value) or set(value) == {"."}):
+        raise ValueError("letters, digits, _ . and -, at most 256")
+    return value
 
 
 TimeNs = Annotated[int, BeforeValidator(time_ns)]
@@ -77,7 +111,8 @@ EndNs = Annotated[int, BeforeValidator(exclusive_end_ns)]
 DurationS = Annotated[int, BeforeValidator(_duration_s)]
 Cron = Annotated[str, BeforeValidator(_cron)]
 Text = Annotated[str, Field(min_length=1)]
-TimestreamName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,256}$")]
+TimestreamName = Annotated[str, BeforeValidator(_timestream_name)]
+BucketName = Annotated[str, BeforeValidator(_bucket_name)]
 
 
 class Section(BaseModel):
@@ -110,7 +145,7 @@ class MigrationJob(Section):
     job_name: Text
     source_database: TimestreamName
     source_table: TimestreamName
-    target_bucket: Text
+    target_bucket: BucketName
     start_time: TimeNs
     """Start, ns, included."""
     end_time: EndNs
@@ -124,11 +159,22 @@ class MigrationJob(Section):
     retention_days: int | None = Field(default=None, ge=1)
     """Set on the bucket at the end; None keeps points for ever."""
     shard_group_duration: DurationS = Field(default=30 * 86_400, ge=3600)
-    """Seconds. 30 days is the vendor's advice for backfills."""
+    """Seconds. 30 days is the vendor's advice for backfills; below such a retention, what InfluxDB itself takes."""
     write_connections: int = Field(default=2, ge=1, le=64)
     compression: int = Field(default=1, ge=0, le=9)
     """gzip level of the members."""
     allow_existing_data: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shard_group_fits_retention(cls, given: Any) -> Any:
+        """A short retention_days alone must not collide with a default that nobody wrote."""
+        if not isinstance(given, dict) or "shard_group_duration" in given:
+            return given
+        days = given.get("retention_days")
+        if isinstance(days, int) and 0 < days <= 30:
+            return {**given, "shard_group_duration": 86_400 if days >= 2 else 3600}
+        return given
 
     @property
     def slug(self) -> str:
@@ -163,15 +209,15 @@ class MigrationSettings(Section):
     progress_monitoring_interval: int = Field(default=60, ge=1)
     """Seconds between status lines."""
     max_retry_attempts: int = Field(default=3, ge=0, le=100)
-    retry_delay_seconds: float = Field(default=2.0, ge=0, le=86_400, strict=False)
+    retry_delay_seconds: float = Field(default=2.0, ge=0, le=86_400)
 
 
 class ValidationRules(Section):
     """Tolerances of the checks. Zero difference is the default for values."""
 
-    record_count_tolerance: float = Field(default=0.0, ge=0, lt=1, strict=False)
+    record_count_tolerance: float = Field(default=0.0, ge=0, lt=1)
     """Share of records that may be missing or too many before record_count fails."""
-    sample_accuracy_threshold: float = Field(default=1.0, gt=0, le=1, strict=False)
+    sample_accuracy_threshold: float = Field(default=1.0, gt=0, le=1)
     """Share of the sampled points that must agree bit for bit."""
     sample_size: int = Field(default=100, ge=1, le=1000)
     """Rows asked again of Timestream per window."""
@@ -251,29 +297,6 @@ def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice: YAML would keep the last one in silence."""
-
-
-def _mapping_without_duplicates(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=deep)
-
-
-def _construct(loader: _StrictLoader, node: yaml.MappingNode) -> Iterable[dict[Any, Any]]:
-    filled: dict[Any, Any] = {}
-    yield filled
-    filled.update(_mapping_without_duplicates(loader, node, deep=True))
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct)
-
-
 def load_config(path: Path) -> MigrationConfig:
     """Load and check a configuration file.
 
@@ -295,72 +318,24 @@ def load_config(path: Path) -> MigrationConfig:
 
 def parse_config(text: str, where: str = "configuration") -> MigrationConfig:
     """Check the text of a configuration file. See `load_config`."""
-    try:
-        raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with one more rule
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigurationError([f"{line}not valid YAML: {error.problem or error.context}"], where=where) from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError([f"not valid YAML: {error}"], where=where) from None
-    if not isinstance(raw, dict):
-        raise ConfigurationError(["it holds no settings: migration_jobs is required"], where=where)
+    raw = read_yaml(text, where)
     problems: list[str] = []
     config: MigrationConfig | None = None
     try:
         config = MigrationConfig.model_validate(raw)
     except ValidationError as error:
-        problems += [_describe(dict(problem), raw) for problem in error.errors(include_url=False)]
-    problems += _cross_problems(config, raw)
+        lines = (line_of(dict(problem), raw, _SECTIONS) for problem in error.errors(include_url=False))
+        problems += [line for line in lines if line]
+    problems += _range_problems(raw)
+    if config is not None:
+        problems += _cross_problems(config)
     if problems or config is None:
         raise ConfigurationError(problems, where=where)
     return config
 
 
-def _describe(problem: dict[str, Any], raw: dict[Any, Any]) -> str:
-    """One line for one of pydantic's errors: job, key, value found, what is allowed."""
-    location = [part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    subject, rest = _subject(location, raw)
-    key = ".".join(str(part) for part in rest)
-    kind, context = problem["type"], problem.get("ctx", {})
-    if kind == "missing":
-        return f"{subject}{key} is required and not given"
-    if kind == "extra_forbidden":
-        return f"{subject}{key}: unknown key{_nearest(location)}"
-    allowed = {
-        "int_type": "a whole number", "float_type": "a number", "float_parsing": "a number", "bool_type": "true or false",
-        "string_type": "text", "string_too_short": "text that is not empty", "dict_type": "keys with values",
-        "tuple_type": "a list", "list_type": "a list", "model_type": "keys with values", "model_attributes_type": "keys with values",
-        "too_short": "at least one entry",
-    }.get(kind)  # fmt: skip
-    if kind == "value_error":
-        allowed = str(context.get("error", problem["msg"]))
-    elif kind == "literal_error":
-        allowed = str(context["expected"]).replace("'", "")
-    elif kind == "string_pattern_mismatch":
-        allowed = "letters, digits, _ . and -, at most 256"
-    elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        sign = {
-            "greater_than": "above",
-            "greater_than_equal": "at least",
-            "less_than": "below",
-            "less_than_equal": "at most",
-        }[kind]
-        allowed = f"{sign} {next(iter(context.values()))}"
-    return f"{subject}{key} = {problem['input']!r}: not allowed; allowed: {allowed or problem['msg']}"
-
-
-def _subject(location: list[Any], raw: dict[Any, Any]) -> tuple[str, list[Any]]:
-    """The job that an error's location lies in, as text, and the rest of the location."""
-    if len(location) >= 2 and location[0] == "migration_jobs" and isinstance(location[1], int):
-        jobs = raw.get("migration_jobs")
-        job = jobs[location[1]] if isinstance(jobs, list) and location[1] < len(jobs) else None
-        name = job.get("job_name") if isinstance(job, dict) else None
-        subject = f"job {name!r}: " if name else f"job number {location[1] + 1}: "
-        return subject, location[2:] or ["entry"]
-    return "", location
-
-
 _SECTIONS: dict[str, type[BaseModel]] = {
+    "": MigrationConfig,
     "migration_jobs": MigrationJob,
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
@@ -368,56 +343,39 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-def _nearest(location: list[Any]) -> str:
-    """A suggestion for an unknown key: the nearest key known in its section, or the section that has it."""
-    holder = next((part for part in reversed(location[:-1]) if part in _SECTIONS), None)
-    known = list((_SECTIONS[holder] if holder else MigrationConfig).model_fields)
-    unknown = str(location[-1])
-    near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]}?"
-    for section, model in _SECTIONS.items():
-        if unknown in model.model_fields:
-            return f"; it belongs in {section}"
-    return f"; known keys: {', '.join(known)}"
-
-
-def _cross_problems(config: MigrationConfig | None, raw: dict[Any, Any]) -> list[str]:
-    """Mistakes between keys and between jobs. Ranges are looked at even where other keys are wrong."""
-    problems = [line for index, job in enumerate(_raw_jobs(raw)) for line in _range_problems(index, job)]
-    if config is None:
-        return problems
-    try:
-        for job in config.migration_jobs:
-            if job.end_time > job.start_time:
-                _ = job.grid.keys
-    except ConfigurationError as error:
-        problems += [f"job {job.job_name!r}: {line}" for line in error.problems]
-    problems += _name_problems(config)
-    problems += _overlap_problems(config)
-    for job in config.migration_jobs:
-        if job.retention_days and job.retention_days * 86_400 <= job.shard_group_duration:
-            problems.append(
-                f"job {job.job_name!r}: retention_days = {job.retention_days}: not allowed; "
-                f"allowed: longer than shard_group_duration, {timedelta(seconds=job.shard_group_duration)}"
-            )
+def _range_problems(raw: dict[Any, Any]) -> list[str]:
+    """Ranges that end before they begin. Looked at even where other keys are wrong."""
+    jobs = raw.get("migration_jobs")
+    problems = []
+    for index, job in enumerate(jobs if isinstance(jobs, list) else []):
+        try:
+            start, end = time_ns(job["start_time"]), exclusive_end_ns(job["end_time"])
+        except (KeyError, ValueError, TypeError):
+            continue
+        if end <= start:
+            what = f"{job_label(index, job)}: end_time"
+            problems.append(not_allowed(what, job["end_time"], f"a time after start_time, {iso(start)}"))
     return problems
 
 
-def _raw_jobs(raw: dict[Any, Any]) -> list[dict[Any, Any]]:
-    jobs = raw.get("migration_jobs")
-    return [job for job in jobs if isinstance(job, dict)] if isinstance(jobs, list) else []
-
-
-def _range_problems(index: int, job: dict[Any, Any]) -> list[str]:
-    try:
-        start, end = time_ns(job["start_time"]), exclusive_end_ns(job["end_time"])
-    except (KeyError, ValueError):
-        return []
-    if end > start:
-        return []
-    name = f"job {job['job_name']!r}" if job.get("job_name") else f"job number {index + 1}"
-    return [f"{name}: end_time = {job['end_time']!r}: not allowed; allowed: a time after start_time, {iso(start)}"]
+def _cross_problems(config: MigrationConfig) -> list[str]:
+    """Mistakes between keys and between jobs."""
+    problems = []
+    for job in config.migration_jobs:
+        if job.end_time > job.start_time:
+            try:
+                _ = job.grid.keys
+            except ConfigurationError as error:
+                problems += [f"job {job.job_name!r}: {line}" for line in error.problems]
+        if job.retention_days and job.retention_days * 86_400 < job.shard_group_duration:
+            problems.append(
+                not_allowed(
+                    f"job {job.job_name!r}: shard_group_duration",
+                    f"{job.shard_group_duration // 3600}h",
+                    f"at most retention_days, {job.retention_days}d",
+                )
+            )
+    return [*problems, *_name_problems(config), *_overlap_problems(config), *_bucket_problems(config)]
 
 
 def _name_problems(config: MigrationConfig) -> list[str]:
@@ -432,13 +390,15 @@ def _name_problems(config: MigrationConfig) -> list[str]:
         if len(jobs) > 1:
             names = ", ".join(repr(job.job_name) for job in jobs)
             problems.append(
-                f"job {jobs[0].job_name!r}: job_name: not allowed; allowed: names that differ in letters or digits; found {names}"
+                f"job {jobs[0].job_name!r}: job_name: not allowed; "
+                f"allowed: names that differ in letters or digits; found {names}"
             )
     for key, jobs in by_key.items():
         if len({job.source for job in jobs}) > 1:
             names = " and ".join(sorted({job.source for job in jobs}))
             problems.append(
-                f"job {jobs[0].job_name!r}: source_table: {names} become one asset key {'/'.join(key)}; rename or migrate them by two files"
+                f"job {jobs[0].job_name!r}: source_table: {names} become one asset key {'/'.join(key)}; "
+                f"allowed: one of them; migrate the other by a configuration of its own"
             )
     return problems
 
@@ -451,7 +411,26 @@ def _overlap_problems(config: MigrationConfig) -> list[str]:
             one_place = (job.target_bucket, job.measurement) == (other.target_bucket, other.measurement)
             if one_place and job.start_time < other.end_time and other.start_time < job.end_time:
                 problems.append(
-                    f"job {other.job_name!r}: target_bucket = {other.target_bucket!r}: measurement {job.measurement!r} is already written "
-                    f"by job {job.job_name!r} in an overlapping range; allowed: another bucket, mapping.measurement or range"
+                    f"job {other.job_name!r}: target_bucket = {other.target_bucket!r}: measurement "
+                    f"{job.measurement!r} is already written by job {job.job_name!r} in an overlapping range; "
+                    f"allowed: another bucket, mapping.measurement or range"
                 )
+    return problems
+
+
+def _bucket_problems(config: MigrationConfig) -> list[str]:
+    """Jobs that share a bucket and disagree about it: the one that runs last would win."""
+    problems = []
+    options: tuple[tuple[str, Callable[[MigrationJob], int | None]], ...] = (
+        ("retention_days", lambda job: job.retention_days),
+        ("shard_group_duration", lambda job: job.shard_group_duration),
+    )
+    for index, job in enumerate(config.migration_jobs):
+        for other in config.migration_jobs[index + 1 :]:
+            for key, value in options:
+                if job.target_bucket == other.target_bucket and value(job) != value(other):
+                    problems.append(
+                        f"job {other.job_name!r}: {key}: bucket {job.target_bucket!r} is also the target of job "
+                        f"{job.job_name!r}, with another value; allowed: the same value, or another bucket"
+                    )
     return problems

@@ -1,4 +1,4 @@
-"""What a stage did, written last: files, counts, bytes, digests, parents, settings. The proof is the chain of manifests.
+"""What a stage did, written last: files, counts, bytes, digests, parents, settings. The proof is their chain.
 
 A manifest is immutable and names its parent by digest; a stage is current only while its parent's digest is the one it
 names and its own settings' fingerprint still holds. Where objects lie is in `objects`; what stages do is in `stages`.
@@ -109,8 +109,8 @@ class WindowRange(BaseModel):
 class DigestRecord(BaseModel):
     """A digest of points as manifests keep it (`validation.digest`).
 
-    `lanes` are two unsigned 64-bit sums; `counts` are values per field key; `bins` and `bin_lanes` are values and lane sums
-    per time bin (64 equal bins of the window), so that a mismatch is narrowed without reading all again.
+    `lanes` are two unsigned 64-bit sums; `counts` are values per field key; `bin_values` and `bin_lanes` are values and
+    lane sums per time bin (64 equal bins of the window), so that a mismatch is narrowed without reading all again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -142,7 +142,7 @@ class TableManifest(Manifest):
 
 
 class ExportFile(BaseModel):
-    """One Parquet file of an export: key, bytes and rows as UNLOAD's manifest states them, checked against the object."""
+    """One Parquet file of an export: key, bytes and rows as UNLOAD's manifest states them, checked with the object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -172,7 +172,7 @@ class ExportManifest(Manifest):
 
 
 class Part(BaseModel):
-    """One line protocol object: key, bytes compressed, members (one member = one write request), lines, CRC-32 of the object."""
+    """One line protocol object: compressed bytes, members (one = one write request), lines, CRC-32 of the object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

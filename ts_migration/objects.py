@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from ts_migration.errors import MigrationError, Missing, Permanent, Transient
 
@@ -21,8 +30,9 @@ PROOF_PREFIX = "manifests/"
 REPORT_PREFIX = "reports/"
 
 _RETRYABLE_CODES = {
-    "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "RequestTimeout",
-    "InternalError", "InternalServerException", "InternalFailure", "ServiceUnavailable", "500", "502", "503", "504",
+    "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
+    "RequestTimeout", "InternalError", "InternalServerException", "InternalFailure", "ServiceUnavailable",
+    "500", "502", "503", "504",
 }  # fmt: skip
 _DENIED_CODES = {
     "AccessDenied", "AccessDeniedException", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
@@ -32,13 +42,18 @@ _MISSING_CODES = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFo
 
 
 def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
-    """The product's error for one of botocore's, by its code (statuses are unreliable: facts of Timestream, section 3)."""
+    """The product's error for one of botocore's, by its code: statuses are unreliable (query API reference)."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return Permanent(
             "no AWS credentials were found",
             where=where,
-            next_step="export AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `ts-migration local up`",
+            next_step="export AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret, or run `ts-migration local up`",
         )
+    if isinstance(error, ConnectionError | HTTPClientError):
+        text = "check the network and AWS_ENDPOINT_URL_*; the embedded servers: `ts-migration local up`"
+        return Transient(f"{type(error).__name__}: {error}", where=where, next_step=text)
+    if isinstance(error, ParamValidationError | NoRegionError):
+        return Permanent(f"{type(error).__name__}: {error}", where=where)
     if isinstance(error, BotoCoreError):
         return Transient(f"{type(error).__name__}: {error}", where=where)
     code = str(error.response.get("Error", {}).get("Code", ""))
@@ -59,7 +74,7 @@ def raise_aws_error(error: ClientError | BotoCoreError, where: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class TablePlace:
-    """Where the objects of one migrated table lie. `name` is `<database>/<table>`, with the job where two share a table."""
+    """Where one table's objects lie. `name` is `<database>/<table>`, with the job where two share a table."""
 
     name: str
 
@@ -158,7 +173,7 @@ class ObjectInfo:
 
 
 class ExportBucket:
-    """The export bucket, through a boto3 S3 client. Every error is the product's own, with the s3:// URI it happened at."""
+    """The export bucket, through a boto3 S3 client. Every error is the product's own, with its s3:// URI."""
 
     def __init__(self, client: "S3Client", name: str) -> None:
         self.client = client

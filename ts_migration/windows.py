@@ -1,8 +1,9 @@
 """Half-open windows [start, end) in integer nanoseconds, and the grid that cuts a job's range into them.
 
-A grid is a cron expression in UTC. Its windows are whole: the first may start before the job's range and the last may end
-after it, and each is clipped to the range before anything is read (Dagster's time partitions are whole windows only).
-Nothing here knows Dagster; `orchestration.partitions` builds the same keys from the same grid, and a test holds them equal.
+A grid is a cron expression in UTC. Its windows are whole: the first may start before the job's range and the last may
+end after it, and each is clipped to the range before anything is read (Dagster's time partitions are whole windows
+only). Nothing here knows Dagster; `orchestration.partitions` builds the same keys from the same grid, and a test holds
+them equal.
 """
 
 import bisect
@@ -98,9 +99,7 @@ class Grid:
             edges.append(ticks.get_next(datetime))
             if len(edges) > MAX_WINDOWS + 1:
                 raise ConfigurationError(
-                    [
-                        f"window {self.cron!r} cuts the range into more than {MAX_WINDOWS:,} windows: choose a longer window"
-                    ]
+                    [f"window {self.cron!r} makes more than {MAX_WINDOWS:,} windows; choose a longer one"]
                 )
         return tuple(edges)
 
@@ -123,10 +122,8 @@ class Grid:
         """
         index = bisect.bisect_left(self.keys, key)
         if index == len(self.keys) or self.keys[index] != key:
-            raise Missing(
-                f"there is no window {key!r}",
-                allowed=f"{self.keys[0]} to {self.keys[-1]}, {len(self)} windows of {self.cron!r}",
-            )
+            known = f"{self.keys[0]} to {self.keys[-1]}, {len(self)} windows of {self.cron!r}" if self.keys else "none"
+            raise Missing(f"there is no window {key!r}", allowed=known)
         return self._window(index)
 
     def between(self, first: str, last: str) -> list[Window]:

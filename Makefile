@@ -1,0 +1,43 @@
+# Two commands do everything on a machine that has Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG := scripts/migration_config.yaml
+
+.PHONY: demo test lint types format conformance bench clean install
+
+demo: install ## The whole road on the embedded stack: start, seed, dry run, execute, validate.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
+
+test: install ## All tests; LONG=1 and FULL=1 add the long ones.
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conformance: install ## The conformance replay against INFLUXDB_URL, INFLUXDB_TOKEN, INFLUXDB_ORG; else the embedded server.
+	$(BIN)/pytest -k conformance
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean: ## Stop the embedded stack and delete everything that commands wrote here.
+	@if [ -x $(BIN)/ts-migration ]; then $(BIN)/ts-migration local down --delete-data; fi
+	rm -rf .ts_migration .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -f migration_execution*.log migration_validation*.log migration_results_*.json
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	@touch $@
