@@ -143,7 +143,6 @@ NUMBER_FUNCTIONS: dict[str, Function] = {
     "round": _round,
     "mod": _modulus,
     "sqrt": _double("sqrt", f"CASE WHEN {{0}} < 0 THEN {double(math.nan)} ELSE sqrt({{0}}) END"),
-    "cbrt": _double("cbrt", "cbrt({0})"),
     "exp": _double("exp", "exp({0})"),
     "ln": _double("ln", _logarithm("ln")),
     "log10": _double("log10", _logarithm("log10")),
