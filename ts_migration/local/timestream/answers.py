@@ -55,8 +55,8 @@ class Answer(Protocol):
         """The columns of every row."""
 
     @property
-    def bytes_scanned(self) -> int:
-        """What the statement reads from tables, in bytes."""
+    def bytes_scanned(self) -> int | None:
+        """What the statement reads from tables, in bytes; None: it is not metered at all."""
 
     def rows(self) -> Iterator[bytes]:
         """The rows, each as the JSON of the API's ``Row``. Consumed once."""
@@ -112,7 +112,7 @@ class SelectAnswer:
 class LookupAnswer:
     """SHOW and DESCRIBE: answered from the catalog, nothing is scanned or metered."""
 
-    bytes_scanned = 0
+    bytes_scanned = None
 
     def __init__(self, statement: Lookup, catalog: Catalog) -> None:
         self.columns, self._rows = _lookup(statement, catalog)

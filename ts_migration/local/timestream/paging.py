@@ -239,5 +239,5 @@ class QueryRun:
         if last:
             self.answer.close()
         scanned = self.answer.bytes_scanned
-        metered = max(scanned, MIN_METERED_BYTES) if scanned else 0
-        return Page(tuple(rows), self._next_token, progress, scanned, metered)
+        metered = 0 if scanned is None else max(scanned, MIN_METERED_BYTES)
+        return Page(tuple(rows), self._next_token, progress, scanned or 0, metered)

@@ -239,12 +239,14 @@ class QueryEngine:
 
     def _scanned(self, connection: duckdb.DuckDBPyConnection, sql: str) -> int:
         """Bytes that a query reads, estimated as 8 per column and row of its tables; pruning is not accounted for."""
-        views = {table.view.replace('"', ""): table for table in self._storage.registry.tables.values()}
-        tables = [views[name] for name in connection.get_table_names(sql, qualified=True) if name in views]
+        # DuckDB names the tables under the views.
+        known = {table.records.replace('"', ""): table for table in self._storage.registry.tables.values()}
+        names = (name.replace('"', "") for name in connection.get_table_names(sql, qualified=True))
+        tables = [known[name] for name in names if name in known]
         total = 0
         for table in tables:
-            row = connection.execute(f"SELECT count(*) FROM {table.records}").fetchone()
-            total += (row[0] if row else 0) * 8 * len(table.schema.columns)
+            ((rows,),) = connection.execute(f"SELECT count(*) FROM {table.records}").fetchall()
+            total += rows * 8 * len(table.schema.columns)
         return total
 
     def _entry_of(self, token: str, text: str, caller: Caller) -> _Entry:

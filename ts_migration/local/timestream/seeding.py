@@ -295,9 +295,9 @@ def _drop_stored(transaction: Transaction, table: Table, plan: _Plan) -> int:
     same_values = " AND ".join(
         f"held.{quoted(m.name)} IS NOT DISTINCT FROM wanted.{quoted(m.name)}" for m in table.measures
     )
-    (repeated,) = transaction.connection.execute(
+    ((repeated,),) = transaction.connection.execute(
         f"DELETE FROM staged wanted USING {table.records} held WHERE {same_key(table)} AND {same_values}"
-    ).fetchone() or (0,)
+    ).fetchall()
     contradicting = _count(transaction, f"FROM staged wanted, {table.records} held WHERE {same_key(table)}")
     if contradicting:
         raise ValidationError(f"{contradicting} records contradict records that the table holds under the same key.")
@@ -309,5 +309,5 @@ def _staged_key(plan: _Plan) -> tuple[str, ...]:
 
 
 def _count(transaction: Transaction, rest: str) -> int:
-    row = transaction.connection.execute(f"SELECT count(*) {rest}").fetchone()
-    return int(row[0]) if row else 0
+    ((count,),) = transaction.connection.execute(f"SELECT count(*) {rest}").fetchall()
+    return int(count)

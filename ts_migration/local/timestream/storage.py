@@ -70,8 +70,8 @@ class Transaction:
 
     def next_table_number(self) -> int:
         """A number that no table has had."""
-        row = self.connection.execute("SELECT nextval('registry.table_numbers')").fetchone()
-        return int(row[0]) if row else 0
+        ((number,),) = self.connection.execute("SELECT nextval('registry.table_numbers')").fetchall()
+        return int(number)
 
     def put_table(self, table: Table) -> None:
         """Create a table, or change its properties; columns are added by ``add_columns``."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ts_migration.local.timestream.sql.rendering import java_double
+
 _QUOTE = '"'
 _LINE_END = "\n"
 _CHARACTERS_OF_VALUES = frozenset("0123456789+-.: ENINaftrueslsy")
@@ -89,20 +91,5 @@ def double_text(values: pa.Array) -> pa.Array:
         return texts
     rest = values.filter(pc.invert(plain)).dictionary_encode()
     # Rare sizes, each distinct value once.
-    spelt = pa.array([_java(value) for value in rest.dictionary.to_pylist()], type=pa.string())
+    spelt = pa.array([java_double(value) for value in rest.dictionary.to_pylist()], type=pa.string())
     return pc.replace_with_mask(texts, pc.invert(plain), spelt.take(rest.indices))
-
-
-def _java(value: float) -> str:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    mantissa, _, exponent = f"{value!r}".lower().partition("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    whole, _, fraction = mantissa.lstrip("-").partition(".")
-    digits = (whole + fraction).lstrip("0")
-    leading = len(whole + fraction) - len(digits)
-    point = len(whole) - leading + int(exponent or 0)
-    digits = digits.rstrip("0") or "0"
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
