@@ -74,7 +74,7 @@ def _show(finding: "Finding") -> None:
     from ts_migration.operations.findings import FindingStatus
 
     mark = {FindingStatus.ACCESSIBLE: "+", FindingStatus.NOT_CONFIGURED: "-", FindingStatus.FAILED: "!"}[finding.status]
-    detail = f" ({finding.detail})" if finding.detail and finding.ok else ""
+    detail = f" ({finding.detail})" if finding.detail else ""
     say(f"  {mark} {finding.name}: {finding.status.value}{detail}")
 
 

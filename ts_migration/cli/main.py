@@ -16,7 +16,7 @@ import typer
 
 from ts_migration.cli import execute, local, plan, status, validate
 from ts_migration.cli.console import error_line
-from ts_migration.errors import ConfigurationError, ExitCode, MigrationError
+from ts_migration.errors import ExitCode, MigrationError
 
 app = typer.Typer(
     name="ts-migration",
@@ -66,7 +66,8 @@ def guarded(program: Callable[[], object]) -> None:
         program()
     except MigrationError as error:
         error_line(str(error))
-        sys.exit(ExitCode.COULD_NOT_START if isinstance(error, ConfigurationError) else ExitCode.FAILED)
+        # Commands catch what fails while they work; what comes here kept them from beginning.
+        sys.exit(ExitCode.COULD_NOT_START)
     except KeyboardInterrupt:
         error_line("cancelled")
         sys.exit(ExitCode.CANCELLED)

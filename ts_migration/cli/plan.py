@@ -42,7 +42,9 @@ def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOpt
 
 def _row(one: "JobPlan") -> tuple[object, ...]:
     largest = f"{one.largest.rows:,} ({one.largest.window.key})" if one.largest else ""
-    window = f"{one.job.window} -> {one.recommended}" if one.recommended else one.job.window
+    window = _grid_name(one.job.window)
+    if one.recommended:
+        window += f", better {one.recommended}"
     volume = bytes_text(one.bytes) if one.windows else ""
     return (
         one.job.job_name,
@@ -56,13 +58,19 @@ def _row(one: "JobPlan") -> tuple[object, ...]:
     )
 
 
+def _grid_name(cron: str) -> str:
+    from ts_migration.windows import NAMED_GRIDS
+
+    return next((name for name, known in NAMED_GRIDS.items() if known == cron), repr(cron))
+
+
 def _show(one: "JobPlan") -> None:
     from ts_migration.windows import iso
 
     job = one.job
     say(f"job {job.job_name!r}: {job.source} -> bucket {job.target_bucket}, measurement {job.measurement}")
     say(f"  range    {iso(job.start_time)} until {iso(job.end_time)} (excluded)")
-    say(f"  windows  {len(job.grid):,}, {job.grid.keys[0]} to {job.grid.keys[-1]}, cut at {job.window!r} UTC")
+    say(f"  windows  {len(job.grid):,}, {job.grid.keys[0]} to {job.grid.keys[-1]}, by {_grid_name(job.window)}, UTC")
     if one.mapping:
         tags = ", ".join(
             source.tag if source.tag == source.column else f"{source.tag} (from {source.column})"

@@ -7,7 +7,7 @@ import typer
 from ts_migration.cli.console import error_line, say, table
 from ts_migration.cli.progress import Show
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
-from ts_migration.errors import ExitCode, MigrationError, Refused
+from ts_migration.errors import ExitCode, Refused
 
 if TYPE_CHECKING:
     from ts_migration.orchestration.validation_run import ValidationResult
@@ -33,14 +33,9 @@ def validate(
 
     Example: ts-migration validate --config migration_config.yaml --parallel
     """
-    try:
-        work = begin(config, only=only)
-        only = _one_table(work, database, table_name, bucket, start_time, end_time) or only
-        code = _validate(work, only, region, _processes(work, parallel, parallel_jobs))
-    except MigrationError as error:
-        error_line(str(error))
-        code = ExitCode.COULD_NOT_START
-    raise typer.Exit(code)
+    work = begin(config, only=only)
+    only = _one_table(work, database, table_name, bucket, start_time, end_time) or only
+    raise typer.Exit(_validate(work, only, region, _processes(work, parallel, parallel_jobs)))
 
 
 def _processes(work: Work, parallel: bool, parallel_jobs: int | None) -> int | None:

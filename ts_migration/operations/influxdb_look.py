@@ -138,5 +138,5 @@ class _Server:
 
 
 def _reason(error: Exception) -> str:
-    """urllib3's words without the objects in front of them."""
-    return str(error).rpartition(">: ")[2] or type(error).__name__
+    """urllib3's words without the object in front of them, `HTTPConnection(host='db', port=8086): …`."""
+    return str(error).rpartition("): ")[2] or type(error).__name__

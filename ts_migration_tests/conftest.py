@@ -1,0 +1,19 @@
+"""Fixtures for tests that need the whole embedded stack: one stack for the whole session, seeded once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ts_migration_tests.embedded_stack import EmbeddedStack
+
+
+@pytest.fixture(scope="session")
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """All four servers in a folder of their own, with the three example tables of 2,000 rows; stopped at the end."""
+    stack = EmbeddedStack(tmp_path_factory.mktemp("stack"))
+    stack.up()
+    try:
+        stack.seed_examples(2_000)
+        yield stack
+    finally:
+        stack.down()
