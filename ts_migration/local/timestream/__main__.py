@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
 
+import duckdb
 import uvicorn
 
 from ts_migration.local.timestream.paging import FirstPage
@@ -26,6 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until a signal ends it."""
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # uvicorn ends gracefully on a signal and then raises it again for whoever handled it before: exit 0 is "stopped".
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
     options = ServerOptions(
         data=chosen.data,
         queries=QueryOptions(
@@ -36,8 +41,13 @@ def main(arguments: list[str] | None = None) -> None:
         ),
         memory_limit=chosen.memory_limit,
     )
-    listener = socket.create_server((chosen.host, chosen.port), backlog=_BACKLOG)
-    app = TimestreamServer(options).app()
+    try:
+        listener = socket.create_server((chosen.host, chosen.port), backlog=_BACKLOG)
+        app = TimestreamServer(options).app()
+    except (OSError, duckdb.Error) as error:
+        sys.exit(
+            f"The embedded Timestream server cannot start on {chosen.host}:{chosen.port} with {chosen.data}: {error}"
+        )
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS, timeout_keep_alive=75
     )

@@ -131,8 +131,15 @@ class QueryRun:
 
     @property
     def finished(self) -> bool:
-        """Whether the last page has been made: all that can still come are replays."""
-        return self._next_token is None and self._first is not None
+        """Whether the last page has been made, or the query failed: all that can still come are repetitions."""
+        if self._cancelled:
+            return False
+        return self._failure is not None or (self._next_token is None and self._first is not None)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._cancelled
 
     def first(self, max_rows: int | None) -> Page:
         """The answer to the first call; the same one for every repetition of that call."""

@@ -36,7 +36,10 @@ Members = dict[str, Any]
 _TOKEN_SECONDS = 3600.0
 _SAME_REQUEST_SECONDS = 5 * 60.0
 _FORGOTTEN_SECONDS = 4 * 3600.0
-_MAX_RUNS = 64
+_MAX_RUNS = 256
+"""Queries remembered; one that is never fetched to its end holds a snapshot of the tables."""
+_MAX_ENDED = 64
+"""Ended queries remembered, each with its last page, for repeated requests."""
 _WORKERS = 32
 _ID_PREFIX = "AEDACAOAWR"
 _ID_LENGTH = 63
@@ -212,15 +215,20 @@ class QueryEngine:
         return entry
 
     def _keep(self, entry: _Entry) -> None:
-        """Remember a run; forget those whose tokens have expired, and the oldest finished ones beyond the limit."""
+        """Remember a run; forget those whose tokens have expired, and the longest unused beyond the limits."""
         now = time.monotonic()
-        expired = [key for key, old in self._entries.items() if now - old.used > _TOKEN_SECONDS]
-        finished = [key for key, old in self._entries.items() if old.run.finished and key not in expired]
-        surplus = max(len(self._entries) - len(expired) + 1 - _MAX_RUNS, 0)
-        for key in (*expired, *finished[:surplus]):
+        by_use = sorted(self._entries.items(), key=lambda each: each[1].used)
+        expired = {key for key, old in by_use if now - old.used > _TOKEN_SECONDS}
+        ended = [key for key, old in by_use if old.run.finished or old.run.cancelled]
+        expired.update(ended[: max(len(ended) - _MAX_ENDED, 0)])
+        expired.update(key for key, _ in by_use[: max(len(by_use) - _MAX_RUNS, 0)])
+        for key in expired:
             self._executor.submit(self._entries.pop(key).run.close)
-        self._tokens = {token: key for token, key in self._tokens.items() if key in self._entries}
-        self._requests = {key: known for key, known in self._requests.items() if now - known.begun < _FORGOTTEN_SECONDS}
+        if expired:
+            self._tokens = {token: key for token, key in self._tokens.items() if key in self._entries}
+            self._requests = {
+                key: known for key, known in self._requests.items() if now - known.begun < _FORGOTTEN_SECONDS
+            }
         self._entries[entry.run.query_id] = entry
 
     def _open(self, statement: Statement, query_id: str) -> Answer:
@@ -234,7 +242,7 @@ class QueryEngine:
             self._bucket.check(statement.destination)
             connection = self._storage.reading()
             scanned = self._scanned(connection, statement.select.duckdb_sql)
-            return UnloadAnswer(connection, statement, query_id, self._bucket, self._storage.folder, scanned)
+            return UnloadAnswer(connection, statement, query_id, self._bucket, self._storage.spool, scanned)
         return LookupAnswer(statement, StoredCatalog(self._storage))
 
     def _scanned(self, connection: duckdb.DuckDBPyConnection, sql: str) -> int:

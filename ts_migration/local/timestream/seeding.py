@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +20,7 @@ from ts_migration.local.timestream.catalog import AttributeKind, ScalarType, Tab
 from ts_migration.local.timestream.ingestion import arrow_type, refuse_other_column, same_key
 from ts_migration.local.timestream.naming import quoted
 from ts_migration.local.timestream.records import RecordRefusedError
-from ts_migration.local.timestream.refusals import ValidationError
+from ts_migration.local.timestream.refusals import ServiceError, ValidationError
 from ts_migration.local.timestream.registry import VERSION_COLUMN, Database, Table, duckdb_type
 from ts_migration.local.timestream.seed import SeedReport, SeedSpec
 from ts_migration.local.timestream.storage import Storage, Transaction
@@ -29,6 +30,7 @@ from ts_migration.local.timestream.storage import Storage, Transaction
 class _Counts:
     rows: int = 0
     without_value: int = 0
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,24 @@ def seed_records(storage: Storage, spec: SeedSpec, frame: pa.RecordBatchReader, 
     Raises:
         ValidationError: the frame breaks the specification, a limit, or contradicts a stored record. Nothing is stored.
     """
+    plan = _plan(spec, frame.schema)
     try:
-        plan = _plan(spec, frame.schema)
         with storage.writing() as transaction:
             table = _table(transaction, spec, clock() // 1_000_000)
             table = _widen(transaction, table, plan)
-            reader = pa.RecordBatchReader.from_batches(plan.schema, _physical(plan, frame))
+            reader = pa.RecordBatchReader.from_batches(plan.schema, _remembering(plan, _physical(plan, frame)))
             return _store(transaction, table, plan, reader)
-    except (RecordRefusedError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValidationError(f"{spec.database}.{spec.table}: {error}") from error
+    except (RecordRefusedError, duckdb.Error) as error:
+        raise ValidationError(f"{spec.database}.{spec.table}: {plan.counts.failure or error}") from error
+
+
+def _remembering(plan: _Plan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches; an error among them is kept, for what DuckDB passes on of it has lost its words."""
+    try:
+        yield from batches
+    except (ServiceError, pa.ArrowException, OSError) as error:
+        plan.counts.failure = error
+        raise
 
 
 def _plan(spec: SeedSpec, schema: pa.Schema) -> _Plan:

@@ -154,7 +154,7 @@ class TimestreamServer:
             except PydanticError as error:
                 raise ValidationError(f"The header {SPEC_HEADER} is no specification: {error}") from error
             # Spooled to disk: a frame may be larger than memory, and DuckDB reads faster than a client sends.
-            with tempfile.TemporaryFile(dir=self._storage.folder) as spool:
+            with tempfile.TemporaryFile(dir=self._storage.spool) as spool:
                 async for chunk in request.stream():
                     spool.write(chunk)
                 spool.seek(0)
@@ -163,6 +163,9 @@ class TimestreamServer:
             return JSONResponse(report)
         except ServiceError as error:
             return wire.error_answer(error)
+        except Exception as error:  # noqa: BLE001 - as in `_api`
+            _log.exception("seeding failed")
+            return wire.error_answer(InternalServerError(f"{type(error).__name__}: {error}"))
 
     def _seed_file(self, spec: SeedSpec, spool: Any, parquet: bool) -> dict[str, Any]:
         try:

@@ -11,6 +11,7 @@ A change is in DuckDB's log and synced before it is visible, so what was answere
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,19 +132,23 @@ class Storage:
     """The file and its connections.
 
     Args:
-        folder: holds ``timestream.duckdb`` and DuckDB's spill files; made if missing.
+        folder: holds ``timestream.duckdb``, DuckDB's spill files and the ``spool`` of files under way; made if missing.
         memory_limit: what DuckDB may use, in its own notation; larger queries spill to the folder.
     """
 
     def __init__(self, folder: Path, *, memory_limit: str = "1GB") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.spool = folder / "spool"
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "temp_directory": str(folder / "spill"),
             "autoinstall_known_extensions": False,
         }
         self._connection = duckdb.connect(str(folder / "timestream.duckdb"), config=config)
+        # Only now is this process the folder's owner: what a killed one left of its UNLOADs may go.
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir()
         self._connection.execute(_REGISTRY_TABLES)
         self._lock = threading.RLock()
         self._registry = _load(self._connection)
