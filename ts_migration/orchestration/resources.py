@@ -12,7 +12,6 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from ts_migration.config import Environment
-from ts_migration.errors import Permanent
 from ts_migration.objects import ExportBucket
 
 if TYPE_CHECKING:
@@ -62,8 +61,6 @@ class TimestreamResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 class InfluxDBResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """InfluxDB 2 as the target; URL, token and organisation by INFLUXDB_URL, INFLUXDB_TOKEN and INFLUXDB_ORG."""
 
-    connect_timeout_s: float = Field(default=10.0, description="Seconds to wait for a connection.")
-
     _target: "Target | None" = PrivateAttr(default=None)
 
     def target(self) -> "Target":
@@ -78,5 +75,15 @@ class InfluxDBResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def target_of(environment: Environment) -> "Target":
-    """The InfluxDB connection that an environment names."""
-    raise Permanent("not wired yet")
+    """The InfluxDB connection that an environment names.
+
+    Raises:
+        ConfigurationError: names every variable that is not set.
+    """
+    from ts_migration.aws import with_influxdb_token
+    from ts_migration.influxdb.connection import Target
+
+    token = "influxdb_token_secret_arn" if environment.influxdb_token_secret_arn else "influxdb_token"
+    environment.require("influxdb_url", "influxdb_org", token)
+    complete = with_influxdb_token(environment)
+    return Target(complete.influxdb_url, complete.influxdb_org, complete.influxdb_token)
