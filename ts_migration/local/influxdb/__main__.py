@@ -1,12 +1,15 @@
 """`python -m ts_migration.local.influxdb`: the embedded InfluxDB 2 server as a process of its own."""
 
 import argparse
+import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -19,6 +22,17 @@ from ts_migration.local.influxdb.storage.engine import Engine
 
 RETENTION_CHECK_SECONDS = 1800.0
 """How often shard groups that ended before the retention are dropped, as a real server does (facts section 4)."""
+
+
+class _Server(uvicorn.Server):
+    """Stops on a signal and leaves it at that: uvicorn would raise it again, and the exit code would not be 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT end the server."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
 
 
 def _arguments(arguments: list[str]) -> argparse.Namespace:
@@ -80,7 +94,7 @@ def main(arguments: list[str]) -> None:
         backlog=128,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
     finally:
         stop.set()
         engine.close()

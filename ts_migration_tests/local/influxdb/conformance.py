@@ -66,7 +66,9 @@ class Difference:
     answered: Any
 
     def __str__(self) -> str:
-        return f"step {self.step}: {json.dumps(self.request)[:600]}\n recorded {self.recorded}\n answered {self.answered}"
+        return (
+            f"step {self.step}: {json.dumps(self.request)[:600]}\n recorded {self.recorded}\n answered {self.answered}"
+        )
 
 
 def replay(scenario: dict[str, Any], target: Target) -> list[Difference]:

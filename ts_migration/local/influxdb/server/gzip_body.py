@@ -23,7 +23,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
         member = isal_zlib.decompressobj(wbits=31)
         try:
             parts.append(member.decompress(rest))
-        except isal_zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc]
             raise _broken(rest) from error
         if not member.eof:
             raise Refusal("internal error", "unable to read data: unexpected EOF")
