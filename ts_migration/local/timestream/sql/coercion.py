@@ -170,7 +170,9 @@ def java_double(value: str) -> str:
 
     The digits are those of DuckDB's shortest text; only their arrangement differs outside [1e-3, 1e7).
     """
-    plain = f"CAST(abs({value}) AS VARCHAR)"
+    # Java wants two digits where it can have them, which only shows among the very last doubles.
+    plain = f"CASE WHEN abs({value}) <= 1e-322 AND {value} <> 0 THEN printf('%.1e', abs({value}))"
+    plain = f"({plain} ELSE CAST(abs({value}) AS VARCHAR) END)"
     mantissa = f"split_part({plain}, 'e', 1)"
     all_digits = f"replace({mantissa}, '.', '')"
     digits = f"rtrim(ltrim({all_digits}, '0'), '0')"

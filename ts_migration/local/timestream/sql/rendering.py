@@ -34,6 +34,10 @@ def java_double(value: float) -> str:
     shortest = repr(value)
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return shortest
+    if (
+        abs(value) <= 1e-322
+    ):  # Java wants two digits where it can have them, which only shows among the very last doubles
+        shortest = f"{value:.1e}"
     sign = "-" if shortest.startswith("-") else ""
     mantissa, _, written = shortest.lstrip("-").partition("e")
     whole, _, fraction = mantissa.partition(".")

@@ -19,6 +19,7 @@ from ts_migration.local.timestream.sql.statements import (
     Statement,
     Unload,
 )
+from ts_migration.local.timestream.sql.syntax import Query
 from ts_migration.local.timestream.sql.tokens import Kind, Source
 from ts_migration.local.timestream.sql.unload_options import read_options
 
@@ -66,16 +67,21 @@ class _StatementReader:
             cursor.advance()
             found = self._unload()
         elif cursor.at_word("SELECT") or cursor.at_word("WITH") or cursor.at_word("VALUES") or cursor.at_symbol("("):
-            found = self._select()
+            syntax = self.grammar.query()
+            self._end()
+            return self._translated(syntax)
         else:
             raise cursor.unexpected("SELECT, WITH, VALUES, SHOW, DESCRIBE, UNLOAD")
-        cursor.take_symbol(";")
-        if cursor.current.kind is not Kind.END:
-            raise cursor.unexpected("<EOF>")
+        self._end()
         return found
 
-    def _select(self) -> Select:
-        query = self.queries.query(self.grammar.query(), None)
+    def _end(self) -> None:
+        self.cursor.take_symbol(";")
+        if self.cursor.current.kind is not Kind.END:
+            raise self.cursor.unexpected("<EOF>")
+
+    def _translated(self, syntax: Query) -> Select:
+        query = self.queries.query(syntax, None)
         columns = (
             ColumnInfo(f"_col{i}" if output.name is None else output.name, output.type)
             for i, output in enumerate(query.outputs)
@@ -115,7 +121,7 @@ class _StatementReader:
         cursor = self.cursor
         cursor.expect_symbol("(")
         at = cursor.current.at
-        select = self._select()
+        select = self._translated(self.grammar.query())
         cursor.expect_symbol(")")
         self._check_columns(at, select)
         cursor.expect_word("TO")

@@ -56,15 +56,18 @@ EXAMPLES = [
     ("covar_samp(c, 2 * c)", NUMBERS, 10 / 3),
     ("regr_slope(2 * c + 1, c)", NUMBERS, 2.0),
     ("regr_intercept(2 * c + 1, c)", NUMBERS, 1.0),
-    ("create_time_series(time, measure_value::double)", f"{METRICS} WHERE region = 'n' AND measure_value::double > 2", None),
+    (
+        "create_time_series(time, measure_value::double)",
+        f"{METRICS} WHERE region = 'n' AND measure_value::double > 2",
+        None,
+    ),
     ("sum(c)", "(VALUES 1) AS t(c) WHERE c > 1", None),
     ("count(c)", "(VALUES 1) AS t(c) WHERE c > 1", 0),
     ("sum(c)", "(VALUES 1h, 30m) AS t(c)", 90 * MINUTE),
 ]
 SPECIAL = {
     "sum(to_nanoseconds(time) % 1000003)": sum(
-        t % 1000003
-        for t in [T0, T0 + 30 * MINUTE, T0 + 60 * MINUTE, T0, T0 + 1, T0 + 90 * MINUTE, T0 + 120 * MINUTE]
+        t % 1000003 for t in [T0, T0 + 30 * MINUTE, T0 + 60 * MINUTE, T0, T0 + 1, T0 + 90 * MINUTE, T0 + 120 * MINUTE]
     ),
     "create_time_series(time, measure_value::double)": [{"time": T0 + 30 * MINUTE, "value": 2.5}],
 }

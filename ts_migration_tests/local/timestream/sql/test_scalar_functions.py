@@ -135,7 +135,11 @@ TIMES = [
     ("from_unixtime(1655487883.771)", S.TIMESTAMP, "2022-06-17 17:44:43.771000000"),
     ("from_unixtime(0)", S.TIMESTAMP, "1970-01-01 00:00:00.000000000"),
     ("from_iso8601_timestamp('2022-06-17T08:04:05.000000000+05:00')", S.TIMESTAMP, "2022-06-17 03:04:05.000000000"),
-    ("from_iso8601_timestamp(concat('2022-06-17T08:04:05', '.123456789Z'))", S.TIMESTAMP, "2022-06-17 08:04:05.123456789"),
+    (
+        "from_iso8601_timestamp(concat('2022-06-17T08:04:05', '.123456789Z'))",
+        S.TIMESTAMP,
+        "2022-06-17 08:04:05.123456789",
+    ),
     ("from_iso8601_timestamp(concat('2022-06-17T08:04', '-0130'))", S.TIMESTAMP, "2022-06-17 09:34:00.000000000"),
     ("from_iso8601_timestamp(concat('2022-06-', '17'))", S.TIMESTAMP, "2022-06-17 00:00:00.000000000"),
     ("from_iso8601_date('2022-06-17')", S.DATE, "2022-06-17"),
@@ -145,7 +149,11 @@ TIMES = [
     (f"to_milliseconds({T})", S.BIGINT, "1655487883771"),
     ("to_milliseconds(from_nanoseconds(-1))", S.BIGINT, "-1"),
     ("to_milliseconds(1s)", S.BIGINT, "1000"),
-    ("to_unixtime(TIMESTAMP '2022-06-17 17:44:43.771000000')", S.DOUBLE, "1.6554878837710001E9"),  # as the developer guide prints it
+    (
+        "to_unixtime(TIMESTAMP '2022-06-17 17:44:43.771000000')",
+        S.DOUBLE,
+        "1.6554878837710001E9",
+    ),  # as the developer guide prints it
     (f"to_iso8601({T})", S.VARCHAR, "2022-06-17T17:44:43.771000678Z"),
     ("to_iso8601(DATE '2022-06-17')", S.VARCHAR, "2022-06-17"),
     (f"date({T})", S.DATE, "2022-06-17"),
@@ -170,8 +178,16 @@ TIMES = [
     ("date_diff('day', TIMESTAMP '2020-03-02', TIMESTAMP '2020-03-01 00:00:00.000000001')", S.BIGINT, "0"),
     ("date_diff('hour', TIMESTAMP '2020-03-02', TIMESTAMP '2020-03-01')", S.BIGINT, "-24"),
     ("date_diff('month', TIMESTAMP '2020-01-31', TIMESTAMP '2020-03-01')", S.BIGINT, "1"),
-    ("date_diff('month', TIMESTAMP '2020-01-15 00:00:00.000000005', TIMESTAMP '2020-02-15 00:00:00.000000004')", S.BIGINT, "0"),
-    ("date_diff('month', TIMESTAMP '2020-02-15 00:00:00.000000004', TIMESTAMP '2020-01-15 00:00:00.000000005')", S.BIGINT, "0"),
+    (
+        "date_diff('month', TIMESTAMP '2020-01-15 00:00:00.000000005', TIMESTAMP '2020-02-15 00:00:00.000000004')",
+        S.BIGINT,
+        "0",
+    ),
+    (
+        "date_diff('month', TIMESTAMP '2020-02-15 00:00:00.000000004', TIMESTAMP '2020-01-15 00:00:00.000000005')",
+        S.BIGINT,
+        "0",
+    ),
     ("date_diff('year', TIMESTAMP '2020-06-17', TIMESTAMP '2018-06-17')", S.BIGINT, "-2"),
     ("date_diff('quarter', DATE '2020-01-01', DATE '2020-09-30')", S.BIGINT, "2"),
     (f"date_format({T}, '%Y-%m-%d %H:%i:%s.%f')", S.VARCHAR, "2022-06-17 17:44:43.771000"),
