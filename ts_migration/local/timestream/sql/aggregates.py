@@ -23,17 +23,19 @@ S = ScalarType
 class Aggregate:
     """An aggregate call: the DuckDB call itself, what is done with its result (``{0}``), and the result's type.
 
-    Kept apart so that OVER can stand directly behind the call.
+    Kept apart so that OVER can stand directly behind the call. ``second`` is another call that ``around`` may need.
     """
 
     call: str
     type: DataType
     around: str = "{0}"
     finite: bool = False
+    second: str = ""
 
     def typed(self, over: str = "") -> Typed:
         """The whole expression, perhaps over a window."""
-        return Typed(self.around.replace("{0}", f"{self.call}{over}"), self.type, finite=self.finite)
+        sql = self.around.replace("{0}", f"{self.call}{over}").replace("{1}", f"{self.second}{over}")
+        return Typed(sql, self.type, finite=self.finite)
 
 
 Builder: TypeAlias = Callable[[list[Typed], str, str], Aggregate]
@@ -58,15 +60,22 @@ def _sum(arguments: list[Typed], distinct: str, order: str) -> Aggregate:
         result = S.BIGINT if x.type in INTEGERS else x.type
         return Aggregate(f"sum({distinct}{x.sql}{order})", result, "CAST({0} AS BIGINT)")
     x = number("sum", arguments)
-    function = "fsum" if x.finite else "sum"
-    return Aggregate(f"{function}({distinct}{x.sql}{order})", S.DOUBLE)
+    return _compensated("fsum", "sum", x, distinct, order)
 
 
 def _avg(arguments: list[Typed], distinct: str, order: str) -> Aggregate:
     count("avg", arguments, 1)
     x = coerce(number("avg", arguments), S.DOUBLE)
-    function = "favg" if x.finite else "avg"
-    return Aggregate(f"{function}({distinct}{x.sql}{order})", S.DOUBLE)
+    return _compensated("favg", "avg", x, distinct, order)
+
+
+def _compensated(precise: str, plain: str, x: Typed, distinct: str, order: str) -> Aggregate:
+    """The compensated form wherever it is a number; infinities and overflow are the plain one's affair."""
+    plain_call = f"{plain}({distinct}{x.sql}{order})"
+    if not x.finite:
+        return Aggregate(plain_call, S.DOUBLE)
+    call = f"{precise}({distinct}{x.sql}{order})"
+    return Aggregate(call, S.DOUBLE, "CASE WHEN isfinite({0}) THEN {0} ELSE {1} END", second=plain_call)
 
 
 def _extreme(name: str) -> Builder:

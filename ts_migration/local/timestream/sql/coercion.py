@@ -63,8 +63,14 @@ def coerce(value: Typed, target: DataType) -> Typed:
             return constant(folded)
     if value.type is S.DATE and target is S.TIMESTAMP:
         return Typed(calendar.of_date(value.sql), S.TIMESTAMP, simple=value.simple)
+    if value.type is S.UNKNOWN:
+        return constant(Literal(0, None, target)) if isinstance(target, ScalarType) else _null(target)
     finite = value.finite or value.type in INTEGERS
     return Typed(f"CAST({value.sql} AS {physical(target)})", target, finite=finite, simple=value.simple)
+
+
+def _null(target: DataType) -> Typed:
+    return Typed(f"CAST(NULL AS {physical(target)})", target, simple=True)
 
 
 def _fold(literal: Literal, target: DataType) -> Literal | None:
@@ -102,7 +108,7 @@ def cast(value: Typed, target: ScalarType, *, safe: bool) -> Typed:
     rule = _RULES.get((value.type, target)) if isinstance(value.type, ScalarType) else None
     if rule is None:
         raise CannotCast(f"Cannot cast {spoken(value.type)} to {spoken(target)}")
-    finite = value.finite or value.type in INTEGERS or value.type is S.BOOLEAN
+    finite = value.type in INTEGERS or value.type is S.BOOLEAN  # text may say NaN
     return Typed(rule(value, safe), target, finite=finite)
 
 

@@ -122,7 +122,7 @@ class QueryTranslator:
         names = ", ".join(column_name(i) for i in range(len(types)))
         finite = [all(row[i].finite for row in coerced) for i in range(len(types))]
         outputs = tuple(Output(None, data_type, finite[i]) for i, data_type in enumerate(types))
-        return TranslatedQuery(f"SELECT * FROM (VALUES {text}) AS {self.fresh('v')}({names})", outputs)
+        return TranslatedQuery(f"SELECT * FROM (VALUES {text}) AS {self.fresh('t')}({names})", outputs)
 
     def _meet(self, at: int, left: DataType, right: DataType, what: str) -> DataType:
         met = common_type(left, right)

@@ -189,16 +189,19 @@ def _order(
 ) -> list[str]:
     """Sort keys: a position, a name or expression of the select list, or (without DISTINCT) any other expression."""
     aliases: dict[s.Expression, Typed] = {}
+    ambiguous: set[s.Expression] = set()
     for item, value in zip(items, values, strict=True):
-        if item.name is not None:
-            name = s.Name(0, (item.name,))
-            if name in aliases and aliases[name].sql != value.sql:
-                aliases[name] = dataclasses.replace(value, sql="")
-            else:
-                aliases[name] = value
+        if item.name is None:
+            continue
+        name = s.Name(0, (item.name,))
+        if aliases.setdefault(name, value).sql != value.sql:
+            ambiguous.add(name)
+    aliases = {name: value for name, value in aliases.items() if name not in ambiguous}
     named = dataclasses.replace(translator, replaced={**translator.replaced, **aliases})
     keys = []
     for key in order_by:
+        if key.expression in ambiguous:
+            raise translator.refuse(key.at, "Column of ORDER BY is ambiguous")
         position = _position(translator, key, items, values, aliases)
         if position is not None:
             keys.append(order_key(str(position), key))
@@ -222,8 +225,6 @@ def _position(
             raise translator.refuse(key.at, f"ORDER BY position {expression.value} is not in select list")
         return expression.value
     if expression in aliases:
-        if not aliases[expression].sql:
-            raise translator.refuse(key.at, "Column of ORDER BY is ambiguous")
         return 1 + [value.sql for value in values].index(aliases[expression].sql)
     for position, item in enumerate(items):
         if item.expression == expression:

@@ -39,6 +39,8 @@ def window_call(translator: ExpressionTranslator, call: s.Call) -> Typed:
         raise translator.refuse(call.at, "DISTINCT and ORDER BY in window function parameters are not supported")
     over = f" OVER ({_window(translator, call.window)})"
     arguments = [translator.typed(argument) for argument in call.arguments]
+    if call.ignore_nulls and call.function not in _VALUES:
+        raise translator.refuse(call.at, f"Cannot specify IGNORE NULLS for {call.function}")
     if call.function in _RANKS:
         count(call.function, arguments, 0)
         return Typed(f"{call.function}(){over}", _RANKS[call.function], finite=True)
@@ -49,7 +51,7 @@ def window_call(translator: ExpressionTranslator, call: s.Call) -> Typed:
         return Typed(f"ntile({buckets}){over}", ScalarType.BIGINT)
     if call.function in _VALUES:
         return _value(translator, call, arguments, over)
-    if call.function not in aggregates.AGGREGATES or call.function in _NOT_OVER_WINDOWS or call.ignore_nulls:
+    if call.function not in aggregates.AGGREGATES or call.function in _NOT_OVER_WINDOWS:
         raise translator.refuse(call.at, f"{call.function} over a window is not supported")
     return aggregates.build(call.function, arguments, star=call.star, distinct=False, order="").typed(over)
 

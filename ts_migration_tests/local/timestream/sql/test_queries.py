@@ -120,6 +120,26 @@ def test_order_by_sees_aliases_first_then_columns_and_expressions_of_both(engine
     assert engine.rows(f"SELECT region FROM {M} GROUP BY region ORDER BY count(*), 1") == [(None,), ("n",), ("s",)]
 
 
+def test_a_name_that_two_columns_have_is_ambiguous_in_order_by(engine: Engine):
+    source = "(VALUES (1, 20), (2, 10)) AS t(a, b)"
+    for key in ("x", "t.x"):
+        assert engine.refusal(f"SELECT a AS x, b AS x FROM {source} ORDER BY {key}").code == "ValidationException"
+    assert engine.refusal(f"SELECT a AS x, b AS x FROM {source} ORDER BY x + 1").code == "ValidationException"
+    assert engine.rows(f"SELECT a AS x, a AS x FROM {source} ORDER BY x DESC LIMIT 1") == [(2, 2)]
+
+
+def test_a_null_column_meets_any_type(engine: Engine):
+    assert engine.rows("SELECT NULL UNION ALL SELECT ARRAY[1]") == [(None,), ([1],)]
+    assert engine.rows("SELECT x + 1, x = 'a' FROM (SELECT NULL AS x) AS t") == [(None, None)]
+
+
+def test_columns_may_have_the_names_the_translation_uses_itself(engine: Engine):
+    query = 'SELECT "v0" + "w" * 2, bin("v0" + 5ns, 3ns), "_0" FROM (SELECT from_nanoseconds(10) AS "v0", 2ns AS "w", 7 AS "_0") AS "r0"'
+    assert engine.rows(query) == [(14, 15, 7)]
+    query = 'SELECT strrpos("w" || \'\', "v0") FROM (VALUES (\'banana\', \'na\')) AS t("w", "v0")'
+    assert engine.rows(query) == [(5,)]
+
+
 def test_distinct_and_limit(engine: Engine):
     assert engine.rows(f"SELECT DISTINCT region FROM {M} ORDER BY region LIMIT 2") == [("n",), ("s",)]
     assert engine.rows(f"SELECT region FROM {M} LIMIT 0") == []

@@ -104,6 +104,7 @@ NOT_SPOKEN = [
         "a frame's offset",
     ),
     ("SELECT count(DISTINCT c) OVER () FROM (VALUES 1) AS t(c)", "DISTINCT and ORDER BY in window function parameters"),
+    ("SELECT rank() IGNORE NULLS OVER () FROM (VALUES 1) AS t(c)", "Cannot specify IGNORE NULLS for rank"),
     ("SELECT rank() FROM (VALUES 1) AS t(c)", "Window function rank requires an OVER clause"),
     ("SELECT replace('abc', '', 'x')", "replacing the empty text is not supported"),
 ]
