@@ -144,6 +144,11 @@ class WindowPlace:
         return f"{self.proof}quarantine.ndjson.gz"
 
     @property
+    def refused(self) -> str:
+        """Key of the lines that InfluxDB refused while they were loaded."""
+        return f"{self.proof}refused.ndjson.gz"
+
+    @property
     def ledger(self) -> str:
         """Prefix of the load ledger."""
         return f"{self.proof}ledger/"

@@ -215,7 +215,7 @@ class Target:
         """
         words = self.clean(answer.words)
         told = f"{what}: InfluxDB answered {answer.status}: {words}" if words else f"{what}: HTTP {answer.status}"
-        if answer.status in (408, 429) or answer.status >= 500:
+        if answer.status in (408, 429) or (answer.status >= 500 and answer.status != 501):
             return Transient(told, where=self.url, retry_after_s=answer.retry_after_s)
         if answer.status == 401:
             return Permanent(

@@ -31,6 +31,8 @@ from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import conversion_is_usable, is_loaded, window_range
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.validation.digest import PointDigest
+from ts_migration.validation.frames import STAGE as FRAMES
+from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window
 
 STAGE = "convert"
@@ -94,7 +96,15 @@ def convert_window(
     bucket.delete(own.manifest(MANIFEST))
     bucket.delete_prefix(own.line_protocol)
     digest = PointDigest(window.start_ns, window.end_ns)
-    written = _write_parts(job, own, export, mapping, bucket, digest, observe, progress)
+    checks = FrameChecks(export, mapping)
+
+    def seen(frame: pl.DataFrame) -> None:
+        checks.check(frame)
+        if observe:
+            observe(frame)
+
+    written = _write_parts(job, own, export, mapping, bucket, digest, seen, progress)
+    checks.manifest().write(bucket, own.manifest(FRAMES))
     coverage_key = own.proof + COVERAGE_NAME
     bucket.put(coverage_key, digest.coverage_bytes())
     return LineProtocolManifest(

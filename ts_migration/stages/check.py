@@ -1,0 +1,278 @@
+"""The check stage: both sides of one window read once, five verdicts, bound to the digests of what they judged.
+
+The checks themselves are pure functions of `validation`. Where the digests differ, the bins that differ are read again,
+from the export files and the bucket, to name the first differing points.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import polars as pl
+
+from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
+from ts_migration.errors import Missing, Permanent
+from ts_migration.influxdb import reader
+from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.retries import RetryPolicy, retrying
+from ts_migration.line_protocol.encoder import encode
+from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.manifests import (
+    ExportManifest,
+    LineProtocolManifest,
+    LoadManifest,
+    VerdictsManifest,
+    read_manifest,
+    require_manifest,
+)
+from ts_migration.objects import ExportBucket, WindowPlace
+from ts_migration.stages.currency import window_range
+from ts_migration.stages.pinpoint import pinpoint
+from ts_migration.stages.table import frozen_mapping
+from ts_migration.timestream.description import describe
+from ts_migration.timestream.query import TimestreamQuery
+from ts_migration.timestream.readings import sample_rows, source_counts
+from ts_migration.timestream.schema import TableSchema
+from ts_migration.validation.checksum import check_checksum
+from ts_migration.validation.coverage import check_coverage
+from ts_migration.validation.differences import Differences
+from ts_migration.validation.digest import PointDigest, coverage_from_bytes
+from ts_migration.validation.frames import STAGE as FRAMES
+from ts_migration.validation.frames import FramesManifest
+from ts_migration.validation.readings import ExportReading, Reading, SourceReading, TargetReading
+from ts_migration.validation.record_count import check_record_count
+from ts_migration.validation.sample import SampledRow, SampleLookup, check_sample, sampled_rows
+from ts_migration.validation.schema import check_schema
+from ts_migration.validation.verdict import Verdict, status_of
+from ts_migration.windows import Window
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The manifests of one loaded window, each made from the one before."""
+
+    export: ExportManifest
+    converted: LineProtocolManifest
+    loaded: LoadManifest
+
+
+def check_window(
+    config: MigrationConfig,
+    job: MigrationJob,
+    window: Window,
+    bucket: ExportBucket,
+    query: TimestreamQuery,
+    target: Target,
+    *,
+    schema: TableSchema | None = None,
+    seed: int | None = None,
+) -> VerdictsManifest:
+    """Read both sides of a loaded window, judge them, and write the verdicts.
+
+    Args:
+        config: tolerances, retries and the place of the objects.
+        job: whose table it is.
+        window: of the job's grid.
+        bucket: the export bucket.
+        query: Timestream, asked now.
+        target: InfluxDB.
+        schema: of the table; described anew where it is not given.
+        seed: of the sample; a fresh one by default.
+
+    Raises:
+        Missing: a stage before has not finished.
+        Permanent: the manifests do not belong together: an earlier stage was run again.
+        Transient: one of the two sides failed for now, after all retries.
+    """
+    started = time.monotonic()
+    table = config.place(job)
+    place = table.window(window.key)
+    mapping = frozen_mapping(job, table, bucket)
+    chain = chain_of(job, place, window, mapping, bucket)
+    settings = config.migration_settings
+    policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
+    described = schema or describe(query, job.source_database, job.source_table)
+    chosen = secrets.randbits(32) if seed is None else seed
+    rules = config.validation_rules
+    source = _source_reading(query, described, mapping, window, rules, chain, chosen)
+    actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample), policy)
+    reading = Reading(
+        source=source,
+        export=_export_reading(bucket, place, chain),
+        target=actual,
+        count_tolerance=rules.record_count_tolerance,
+        sample_threshold=rules.sample_accuracy_threshold,
+    )
+    differences = None
+    if reading.export.expected.lanes != actual.digest.lanes:
+        differences = _differences(bucket, chain, mapping, window, reading, target, policy)
+    verdicts = judge(reading, mapping, window, differences)
+    quarantined = chain.converted.quarantined + chain.loaded.refused_lines
+    return VerdictsManifest(
+        database=job.source_database,
+        table=job.source_table,
+        window=window_range(window),
+        export=chain.export.digest,
+        line_protocol=chain.converted.digest,
+        load=chain.loaded.digest,
+        mapping_digest=mapping.digest,
+        rules=rules.fingerprint,
+        verdicts=tuple(verdict.record for verdict in verdicts),
+        status=status_of(verdicts, quarantined).value,
+        seconds=round(time.monotonic() - started, 3),
+    ).write(bucket, place.verdicts)
+
+
+def judge(
+    reading: Reading, mapping: Mapping, window: Window, differences: Differences | None = None
+) -> tuple[Verdict, ...]:
+    """The five verdicts of a reading."""
+    return (
+        check_record_count(reading),
+        check_checksum(reading, window, differences),
+        check_sample(reading),
+        check_schema(reading, mapping),
+        check_coverage(reading, window),
+    )
+
+
+def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Mapping, bucket: ExportBucket) -> Chain:
+    """The window's manifests.
+
+    Raises:
+        Missing: one is not there.
+        Permanent: they do not belong together.
+    """
+    name = f"window {window.key} of {job.job_name}"
+    keys = [place.manifest(stage) for stage in ("export", "line_protocol", "load")]
+    with ThreadPoolExecutor(3) as pool:
+        export = pool.submit(require_manifest, ExportManifest, bucket, keys[0], f"export the {name} first")
+        converted = pool.submit(require_manifest, LineProtocolManifest, bucket, keys[1], f"convert the {name} first")
+        loaded = pool.submit(require_manifest, LoadManifest, bucket, keys[2], f"load the {name} first")
+        chain = Chain(export.result(), converted.result(), loaded.result())
+    broken = [
+        text
+        for wrong, text in (
+            (chain.export.window != window_range(window), "the export is of another range"),
+            (chain.converted.parent != chain.export.digest, "the conversion was made from another export"),
+            (chain.converted.mapping_digest != mapping.digest, "the conversion was made with another mapping"),
+            (chain.loaded.parent != chain.converted.digest, "the load was made from another conversion"),
+        )
+        if wrong
+    ]
+    if broken:
+        raise Permanent(
+            f"the stages of the {name} do not belong together: {'; '.join(broken)}",
+            where=bucket.uri(place.proof),
+            next_step="run the window again: `ts-migration execute` redoes only what has changed",
+        )
+    return chain
+
+
+def _source_reading(
+    query: TimestreamQuery,
+    schema: TableSchema,
+    mapping: Mapping,
+    window: Window,
+    rules: ValidationRules,
+    chain: Chain,
+    seed: int,
+) -> SourceReading:
+    """What Timestream says now: counts and a sample, asked side by side."""
+    with ThreadPoolExecutor(2) as pool:
+        counted = pool.submit(source_counts, query, schema, mapping, window)
+        asked = pool.submit(sample_rows, query, schema, window, rules.sample_size, seed)
+        counts, sample = counted.result(), asked.result()
+    left_out = 0
+    if chain.converted.quarantined and not sample.is_empty():
+        accepted = encode(_with_all_columns(sample, mapping), mapping).accepted
+        left_out, sample = len(sample) - len(accepted), accepted
+    return SourceReading(
+        rows=counts.total_rows,
+        values=counts.field_values(mapping),
+        first_ns=counts.first_ns,
+        last_ns=counts.last_ns,
+        sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
+        sample_quarantined=left_out,
+    )
+
+
+def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+    """A column that the source no longer has holds nothing but NULL."""
+    wanted = {tag.column for tag in mapping.tags} | {field.column for field in mapping.fields}
+    absent = sorted(wanted - set(frame.columns))
+    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
+
+
+def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain) -> ExportReading:
+    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
+    converted = chain.converted
+    try:
+        coverage = coverage_from_bytes(bucket.get(converted.coverage_key))
+    except Missing:
+        coverage = None
+    frames = read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
+    looked = frames is not None and frames.parent == chain.export.digest and frames.rows == chain.export.rows
+    return ExportReading(
+        rows=chain.export.rows,
+        accounted_rows=converted.points + converted.merged + converted.quarantined + converted.empty,
+        quarantined=converted.quarantined,
+        empty=converted.empty,
+        values=converted.values,
+        expected=converted.expected,
+        coverage=coverage,
+        series=converted.series,
+        frame_failures=frames.failures if frames is not None and looked else None,
+    )
+
+
+def _target_reading(
+    target: Target, chain: Chain, mapping: Mapping, window: Window, sample: tuple[SampledRow, ...]
+) -> TargetReading:
+    """What InfluxDB says now. The points are streamed once, through the digest and past the sample's lookup."""
+    name, measurement = chain.loaded.bucket, mapping.measurement
+    digest, lookup = PointDigest(window.start_ns, window.end_ns), SampleLookup(sample)
+    read_types: dict[str, set[str]] = {}
+    tag_keys: set[str] = set()
+    for block in reader.points(target, name, measurement, window):
+        digest.add_block(block.measurement, block.tags, block.times, block.columns)
+        lookup.look(block)
+        tag_keys.update(block.tags)
+        for column in block.columns:
+            read_types.setdefault(column.field, set()).add(column.kind.value)
+    return TargetReading(
+        counts=reader.counts(target, name, measurement, window),
+        digest=digest.record(),
+        coverage=digest.coverage,
+        series=digest.series,
+        field_types=reader.field_types(target, name, measurement),
+        read_types={field: tuple(sorted(types)) for field, types in read_types.items()},
+        tag_keys=tuple(sorted(tag_keys)),
+        refused=chain.loaded.refused_lines,
+        sample=lookup.found,
+    )
+
+
+def _differences(
+    bucket: ExportBucket,
+    chain: Chain,
+    mapping: Mapping,
+    window: Window,
+    reading: Reading,
+    target: Target,
+    policy: RetryPolicy,
+) -> Differences | None:
+    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
+
+    def blocks(part: Window) -> Iterator[Block]:
+        return reader.points(target, chain.loaded.bucket, mapping.measurement, part)
+
+    try:
+        return retrying(
+            lambda: pinpoint(bucket, chain.export, chain.converted, mapping, window, reading, blocks), policy
+        )
+    except Missing:
+        return None

@@ -1,0 +1,238 @@
+"""The load stage: one window's line protocol members to the bucket, by a ledger, and its manifest last.
+
+A window whose manifest still stands is left alone. How requests are sent and what answers mean is in `influxdb.writer`;
+whether what came out is right is for the checks.
+"""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+from ts_migration.config import MigrationJob
+from ts_migration.errors import Permanent, Refused, Transient
+from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
+from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.ledger import Ledger, LoadIntent, intent_key, read_intent
+from ts_migration.influxdb.reader import counts, field_types
+from ts_migration.influxdb.retries import RetryPolicy, retrying
+from ts_migration.influxdb.writer import Body, Delivered, WriteCounts, Writer
+from ts_migration.line_protocol.files import members_of, read_members
+from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.members import Member
+from ts_migration.manifests import LineProtocolManifest, LoadManifest, fingerprint, read_manifest, require_manifest
+from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
+from ts_migration.stages.currency import window_range
+from ts_migration.stages.progress import Listener, Progress
+from ts_migration.windows import Window
+
+STAGE = "load"
+
+
+def load_settings(job: MigrationJob) -> str:
+    """Fingerprint of what a load depends on beside its files: where the points go."""
+    return fingerprint(STAGE, job.target_bucket, job.measurement)
+
+
+def current_load(
+    job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket, org: str | None = None
+) -> LoadManifest | None:
+    """The window's manifest where it still stands: same files, same target. `org` is compared where it is given."""
+    own = place.window(window.key)
+    found = read_manifest(LoadManifest, bucket, own.manifest(STAGE))
+    if found is None or found.settings != load_settings(job) or (org is not None and found.org != org):
+        return None
+    converted = read_manifest(LineProtocolManifest, bucket, own.manifest("line_protocol"))
+    return found if converted is not None and found.parent == converted.digest else None
+
+
+def load_window(
+    job: MigrationJob,
+    place: TablePlace,
+    window: Window,
+    mapping: Mapping,
+    bucket: ExportBucket,
+    target: Target,
+    *,
+    policy: RetryPolicy | None = None,
+    progress: Listener | None = None,
+) -> LoadManifest:
+    """Load one window, unless its manifest still stands. A killed load goes on with the members not yet acknowledged.
+
+    Raises:
+        Missing: the window is not converted, or its parts are gone.
+        Refused: the range holds points that are not this job's; the bucket's retention would drop the window's points;
+            the bucket holds a field with another type.
+        Permanent: the token, the bucket or the mapping is wrong.
+        Transient: InfluxDB or S3 failed for now, after all retries.
+    """
+    own = place.window(window.key)
+    converted = _conversion(job, own, window, mapping, bucket)
+    current = current_load(job, place, window, bucket, target.org)
+    if current is not None:
+        return current
+    started = time.monotonic()
+    chosen = policy or RetryPolicy()
+    info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
+    require_room(target, info, window)
+    ledger = retrying(lambda: _begin(job, own, window, converted, mapping, bucket, target, info), chosen)
+    resumed = len(ledger.acknowledged)
+    written = _write(job, own, converted, bucket, target, ledger, chosen, progress)
+    _keep_refused(bucket, own, ledger)
+    return LoadManifest(
+        database=job.source_database,
+        table=job.source_table,
+        window=window_range(window),
+        parent=converted.digest,
+        settings=load_settings(job),
+        org=target.org,
+        bucket=job.target_bucket,
+        measurement=mapping.measurement,
+        members=len(ledger.acknowledged),
+        points=converted.points - len(ledger.refused),
+        bytes=written.bytes,
+        requests=written.requests,
+        retries=written.retries,
+        resumed_members=resumed,
+        refused_lines=len(ledger.refused),
+        seconds=round(time.monotonic() - started, 3),
+    ).write(bucket, own.manifest(STAGE))
+
+
+def _conversion(
+    job: MigrationJob, own: WindowPlace, window: Window, mapping: Mapping, bucket: ExportBucket
+) -> LineProtocolManifest:
+    next_step = f"convert the window {window.key} of {job.job_name} first"
+    converted = require_manifest(LineProtocolManifest, bucket, own.manifest("line_protocol"), next_step)
+    if converted.mapping_digest != mapping.digest or converted.window != window_range(window):
+        raise Permanent(
+            "the line protocol files were made with another mapping or of another range",
+            where=f"job {job.job_name!r}, window {window}",
+            next_step=next_step,
+        )
+    return converted
+
+
+def _begin(
+    job: MigrationJob,
+    own: WindowPlace,
+    window: Window,
+    converted: LineProtocolManifest,
+    mapping: Mapping,
+    bucket: ExportBucket,
+    target: Target,
+    info: BucketInfo,
+) -> Ledger:
+    """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
+    _require_types(job, converted, mapping, target)
+    found = sum(counts(target, job.target_bucket, mapping.measurement, window).values())
+    intent = LoadIntent(
+        job=job.job_name,
+        org=target.org,
+        bucket=job.target_bucket,
+        bucket_id=info.id,
+        measurement=mapping.measurement,
+        found_values=found,
+    )
+    earlier = read_intent(bucket, own)
+    known = earlier is not None and earlier.same_place(intent)
+    if found and not known and not job.allow_existing_data:
+        raise Refused(
+            f"the bucket {job.target_bucket!r} already holds {found:,} values of {mapping.measurement!r} in this "
+            "window that this job did not write: mixed with them nothing could be proven",
+            where=f"{target.url}, job {job.job_name!r}, window {window}",
+            allowed="an empty range, or allow_existing_data: true for the job",
+            next_step="choose another target_bucket or mapping.measurement, or delete those points",
+        )
+    if not known:
+        intent.write(bucket, intent_key(own))
+    ledger = Ledger.open(bucket, own, converted.digest, info.id)
+    if ledger.acknowledged and not found:
+        # Somebody deleted the points since: what was acknowledged is not there any more.
+        bucket.delete_prefix(own.ledger + converted.digest[:16] + "/")
+        ledger = Ledger.open(bucket, own, converted.digest, info.id)
+    return ledger
+
+
+def _require_types(job: MigrationJob, converted: LineProtocolManifest, mapping: Mapping, target: Target) -> None:
+    """A field that the bucket holds with another type would be dropped point by point, or be unreadable over shards."""
+    there = field_types(target, job.target_bucket, mapping.measurement)
+    wrong = [
+        f"{field.field!r} is mapped to {field.type.value} and there it is {' and '.join(there[field.field])}"
+        for field in mapping.fields
+        if converted.values.get(field.field) and there.get(field.field, (field.type.value,)) != (field.type.value,)
+    ]
+    if wrong:
+        raise Refused(
+            f"the bucket {job.target_bucket!r} holds fields of {mapping.measurement!r} with another type: "
+            + "; ".join(wrong[:5]),
+            where=f"{target.url}, job {job.job_name!r}",
+            next_step="choose another target_bucket or mapping.measurement, or delete the measurement there",
+        )
+
+
+def _write(
+    job: MigrationJob,
+    own: WindowPlace,
+    converted: LineProtocolManifest,
+    bucket: ExportBucket,
+    target: Target,
+    ledger: Ledger,
+    policy: RetryPolicy,
+    progress: Listener | None,
+) -> WriteCounts:
+    """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens."""
+    members = members_of(bucket, converted.members_key) if converted.points else ()
+    lines = sum(member.lines for member in members)
+    if lines != converted.points:
+        raise Permanent(
+            f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
+            where=bucket.uri(converted.members_key),
+            next_step="run the conversion of this window again",
+        )
+    waiting = [(number, member) for number, member in enumerate(members) if number not in ledger.acknowledged]
+    writer = Writer(target, job.target_bucket, job.write_connections, policy)
+    done = sum(members[number].lines for number in ledger.acknowledged)
+
+    def delivered(each: Delivered) -> None:
+        nonlocal done
+        ledger.add(each)
+        done += each.lines
+        if progress:
+            progress(Progress(STAGE, converted.window.key, done, converted.points, writer.counts.bytes))
+
+    try:
+        writer.write(_bodies(bucket, waiting, policy), delivered)
+    finally:
+        ledger.write()
+    return writer.counts
+
+
+def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy: RetryPolicy) -> Iterator[Body]:
+    """Members as they lie in their parts; a stream from S3 that breaks is begun again where it broke."""
+    position, failures = 0, 0
+    while position < len(waiting):
+        rest = waiting[position:]
+        try:
+            for (number, wanted), (member, content) in zip(
+                rest, read_members(bucket, [member for _, member in rest]), strict=True
+            ):
+                if member != wanted:
+                    raise Permanent("members.json is not in the order of its parts", where=bucket.uri(member.part))
+                yield Body(number, content, member.lines)
+                position, failures = position + 1, 0
+        except Transient:
+            failures += 1
+            if failures > policy.attempts:
+                raise
+            time.sleep(min(policy.base_s, 5.0))
+
+
+def _keep_refused(bucket: ExportBucket, own: WindowPlace, ledger: Ledger) -> None:
+    """The lines that the server refused, with its words, as NDJSON; none from an earlier load are left behind."""
+    if not ledger.refused:
+        bucket.delete(own.refused)
+        return
+    rows = [{"line": each.line, "reason": each.reason, "member": each.body} for each in ledger.refused]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    bucket.put(own.refused, gzip.compress(text.encode("utf-8", "surrogateescape"), mtime=0))

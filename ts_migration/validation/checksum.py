@@ -1,0 +1,78 @@
+"""checksum: the digest of the export frames against the digest of what InfluxDB returns. A pure function."""
+
+from ts_migration.manifests import DigestRecord
+from ts_migration.validation.differences import Differences
+from ts_migration.validation.digest import bin_window
+from ts_migration.validation.readings import Reading
+from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stage, Verdict
+from ts_migration.windows import Window, iso
+
+
+def check_checksum(reading: Reading, window: Window, differences: Differences | None) -> Verdict:
+    """Compare the two digests.
+
+    Args:
+        reading: both sides.
+        window: whose bins the digests have.
+        differences: the values that differ, where the digests do and the export files could still be read; else None.
+
+    A difference passes only where the tolerance on counts allows it and every value that both sides have is the same:
+    a changed value always fails.
+    """
+    expected, actual = reading.export.expected, reading.target.digest
+    same = (expected.lanes, expected.values) == (actual.lanes, actual.values)
+    differing = differing_bins(expected, actual)
+    tolerated = not same and _tolerated(reading, differences)
+    evidence = [] if same else list(differences.lines if differences else ())
+    if not same and differences is None:
+        evidence.append("the export files are gone or unreadable: which values differ can no longer be told")
+    evidence += [_bin_line(window, index, expected, actual) for index in differing]
+    encoded = reading.export.values == expected.counts
+    return Verdict(
+        check=Check.CHECKSUM,
+        passed=same or tolerated,
+        severity=Severity.WARN if tolerated else Severity.ERROR,
+        expected=digest_text(expected),
+        actual=digest_text(actual),
+        difference="0" if same else _difference(expected, actual, differences, len(differing)),
+        tolerance=_tolerance(reading.count_tolerance),
+        stage=None if same else (Stage.LOAD if encoded else Stage.CONVERSION),
+        evidence=tuple(evidence[:EVIDENCE_ROWS]),
+    )
+
+
+def differing_bins(expected: DigestRecord, actual: DigestRecord) -> list[int]:
+    """Time bins whose digests differ."""
+    one = zip(expected.bin_values, expected.bin_lanes, strict=True)
+    other = zip(actual.bin_values, actual.bin_lanes, strict=True)
+    return [index for index, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
+
+
+def digest_text(record: DigestRecord) -> str:
+    """Both lanes in hexadecimal, and how many values are in them."""
+    return f"{record.lanes[0]:016x}{record.lanes[1]:016x} over {record.values:,} values"
+
+
+def _tolerated(reading: Reading, differences: Differences | None) -> bool:
+    if differences is None or not differences.complete or differences.changed or reading.count_tolerance <= 0:
+        return False
+    off = differences.missing + differences.extra
+    return off / max(reading.export.expected.values, 1) <= reading.count_tolerance
+
+
+def _difference(expected: DigestRecord, actual: DigestRecord, differences: Differences | None, bins: int) -> str:
+    if differences:
+        return differences.summary
+    return f"{actual.values - expected.values:+,} values, {bins} of {len(expected.bin_lanes)} time bins differ"
+
+
+def _tolerance(share: float) -> str:
+    return "0" if not share else f"missing or extra values up to {share:.4%}; changed values 0"
+
+
+def _bin_line(window: Window, index: int, expected: DigestRecord, actual: DigestRecord) -> str:
+    part = bin_window(window, index)
+    return (
+        f"{iso(part.start_ns)} to {iso(part.end_ns)}: expected {expected.bin_values[index]:,} values, "
+        f"bucket has {actual.bin_values[index]:,}, digests differ"
+    )

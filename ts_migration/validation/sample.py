@@ -1,0 +1,144 @@
+"""sample: rows asked again of Timestream at random times against the same points of the bucket, bit for bit.
+
+Independent of the export: rows are never chosen from it. Here the rows become values to look for, the values are
+looked up in the blocks read back, and the verdict is made. Pure functions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ts_migration.influxdb.blocks import Block
+from ts_migration.line_protocol.mapping import FieldType, Mapping
+from ts_migration.validation.hashing import (
+    StringHashes,
+    canonical_field,
+    canonical_series,
+    key_hash,
+    mix_number,
+    series_hash,
+    typed,
+    value_bits,
+)
+from ts_migration.validation.point_values import FramePoints, value_text
+from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stage, Verdict
+from ts_migration.windows import iso
+
+if TYPE_CHECKING:
+    from ts_migration.validation.readings import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One value of a sampled row: key (mix(k) of lane 0), typed bits, and texts for people."""
+
+    key: int
+    bits: int
+    point: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampledRow:
+    """One row of Timestream as the mapping makes a point of it. A row without a value is no point and is left out."""
+
+    time_ns: int
+    values: tuple[SampledValue, ...]
+
+
+def sampled_rows(frame: pl.DataFrame, mapping: Mapping) -> tuple[SampledRow, ...]:
+    """Rows of Timestream, in the shape of export frames, as values to look for."""
+    points = FramePoints(mapping)
+    points.add(frame)
+    rows: dict[int, list[SampledValue]] = {}
+    times: dict[int, int] = {}
+    for value in points.table().iter_rows(named=True):
+        named = points.named(value["part"], value["field"], value["row"])
+        times[value["row"]] = value["time"]
+        rows.setdefault(value["row"], []).append(SampledValue(value["key"], value["bits"], named.point, named.value))
+    return tuple(SampledRow(times[row], tuple(rows[row])) for row in sorted(rows))
+
+
+class SampleLookup:
+    """Picks the sample's values out of the blocks that are read back anyway."""
+
+    def __init__(self, rows: Iterable[SampledRow]) -> None:
+        self.found: dict[tuple[int, int], tuple[int, str]] = {}
+        """(key, time) -> typed bits and text of the value in the bucket."""
+        self._times: dict[int, np.ndarray] = {}
+        wanted: dict[int, set[int]] = {}
+        for row in rows:
+            for value in row.values:
+                wanted.setdefault(value.key, set()).add(row.time_ns)
+        for key, times in wanted.items():
+            self._times[key] = np.array(sorted(times), np.int64)
+        self._keys: dict[tuple[int, str], int] = {}
+        self._strings = StringHashes()
+
+    def look(self, block: Block) -> None:
+        """Remember the wanted values of a block."""
+        if not self._times or not len(block.times):
+            return
+        series = canonical_series(block.measurement, block.tags)
+        hashed = series_hash(series)
+        for column in block.columns:
+            name = (hashed, column.field)
+            if name not in self._keys:
+                self._keys[name] = mix_number(key_hash(series, canonical_field(column.field)), 0)
+            times = self._times.get(self._keys[name])
+            if times is None:
+                continue
+            inside = times[(times >= block.times[0]) & (times <= block.times[-1])]
+            rows = np.searchsorted(block.times, inside)
+            for row, time in zip(rows.tolist(), inside.tolist(), strict=True):
+                if block.times[row] == time and (column.valid is None or column.valid[row]):
+                    self.found[self._keys[name], time] = self._value(column.values[row : row + 1], column.kind)
+
+    def _value(self, values: np.ndarray, kind: FieldType) -> tuple[int, str]:
+        if kind is FieldType.STRING:
+            bits = typed(self._strings.of(values.tolist(), 1), kind)
+        else:
+            bits = value_bits(values, kind)
+        return int(bits[0]), value_text(values.tolist()[0], kind)
+
+
+def check_sample(reading: "Reading") -> Verdict:
+    """The share of sampled rows whose values are all in the bucket, bit for bit, against the threshold."""
+    rows, found = reading.source.sample, reading.target.sample
+    lines: list[str] = []
+    agreeing = 0
+    for row in rows:
+        faults = [
+            f"{value.point} at {iso(row.time_ns)}: Timestream has {value.value}, bucket "
+            + (f"has {found[value.key, row.time_ns][1]}" if (value.key, row.time_ns) in found else "has nothing")
+            for value in row.values
+            if found.get((value.key, row.time_ns), (None, ""))[0] != value.bits
+        ]
+        agreeing += not faults
+        lines += faults
+    nothing = bool(reading.source.values) and not rows and not reading.source.sample_quarantined
+    share = agreeing / len(rows) if rows else 1.0
+    passed = share >= reading.sample_threshold and not nothing
+    if nothing:
+        lines = ["Timestream has rows in the window, but returned none for the sample"]
+    if reading.source.sample_quarantined:
+        lines.append(f"{reading.source.sample_quarantined:,} sampled rows are in the quarantine and were left out")
+    return Verdict(
+        check=Check.SAMPLE,
+        passed=passed,
+        severity=Severity.WARN if passed and share < 1.0 else Severity.ERROR,
+        expected=f"{len(rows):,} rows asked again of Timestream",
+        actual=f"{agreeing:,} of them in the bucket, bit for bit ({share:.2%})",
+        difference=f"{len(rows) - agreeing:,} rows" if agreeing < len(rows) else "0",
+        tolerance=f"accuracy at least {reading.sample_threshold:.2%}",
+        stage=None if share == 1.0 and not nothing else _stage(reading),
+        evidence=tuple(lines[:EVIDENCE_ROWS]),
+    )
+
+
+def _stage(reading: "Reading") -> Stage:
+    """Where export and bucket agree, it is the export that is not (or no longer) what Timestream holds."""
+    return Stage.EXPORT if reading.export.expected.lanes == reading.target.digest.lanes else Stage.LOAD

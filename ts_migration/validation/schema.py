@@ -1,0 +1,43 @@
+"""schema: exported batches against DESCRIBE, and the bucket's fields, types and tags against the mapping. Pure."""
+
+from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.validation.readings import Reading
+from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Stage, Verdict
+
+
+def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
+    """Field keys, types and tag keys of the window's points, and pandera's findings on the exported batches."""
+    target = reading.target
+    wanted = {field.field: field.type.value for field in mapping.fields if reading.export.values.get(field.field)}
+    tags = {tag.tag for tag in mapping.tags}
+    findings = [(Stage.EXPORT, line) for line in _frame_findings(reading)]
+    for field in sorted(wanted.keys() - target.field_types.keys()):
+        findings.append((Stage.LOAD, f"field {field!r} ({wanted[field]}) is not in the bucket"))
+    for field in sorted(wanted.keys() & target.field_types.keys()):
+        types = target.field_types[field]
+        if types != (wanted[field],):
+            text = f"field {field!r}: mapped to {wanted[field]}, the bucket holds {' and '.join(types)}"
+            findings.append((Stage.LOAD, text))
+    for field, types in sorted(target.read_types.items()):
+        if field not in wanted:
+            text = f"field {field!r} ({', '.join(types)}) is in the window and not in the mapping"
+            findings.append((Stage.LOAD, text))
+        elif types != (wanted[field],) and target.field_types.get(field) == (wanted[field],):
+            findings.append((Stage.LOAD, f"field {field!r}: read back as {', '.join(types)}, not {wanted[field]}"))
+    for tag in sorted(set(target.tag_keys) - tags):
+        findings.append((Stage.LOAD, f"tag {tag!r} is in the window and not in the mapping"))
+    return Verdict(
+        check=Check.SCHEMA,
+        passed=not findings,
+        expected=f"{len(wanted)} fields, at most {len(tags)} tags",
+        actual=f"{len(target.read_types)} fields, {len(target.tag_keys)} tags",
+        difference=f"{len(findings)} differences" if findings else "0",
+        stage=findings[0][0] if findings else None,
+        evidence=tuple(text for _, text in findings[:EVIDENCE_ROWS]),
+    )
+
+
+def _frame_findings(reading: Reading) -> tuple[str, ...]:
+    if reading.export.frame_failures is None:
+        return ("the exported batches were not checked: run the conversion of this window again",)
+    return reading.export.frame_failures
