@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ts_migration.local.influxdb.line_protocol import parser, scalar
+from ts_migration.local.influxdb.line_protocol import parser, stored
 from ts_migration.local.influxdb.line_protocol.batch import Batch, LineProtocolError
 from ts_migration.local.influxdb.line_protocol.go_text import json_text, quote
 from ts_migration.local.influxdb.points import FieldType
@@ -147,8 +147,8 @@ def test_tags_are_sorted_by_their_escaped_bytes_so_that_spellings_of_one_series_
 
 
 def test_measurement_and_tags_are_unescaped_as_the_server_reads_them():
-    assert scalar.measurement_of(b"m\\,x\\ y,a=1") == b"m,x y"
-    assert scalar.tags_of(b"m,hi\\ yo\\ =w\\,est,server=a\\\\b") == [(b"hi yo ", b"w,est"), (b"server", b"a\\\\b")]
+    assert stored.measurement_of(b"m\\,x\\ y,a=1") == b"m,x y"
+    assert stored.tags_of(b"m,hi\\ yo\\ =w\\,est,server=a\\\\b") == [(b"hi yo ", b"w,est"), (b"server", b"a\\\\b")]
 
 
 def test_go_quotes_are_gos():

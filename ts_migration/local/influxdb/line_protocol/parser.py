@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ts_migration.local.influxdb.line_protocol import scalar, vectorised
+from ts_migration.local.influxdb.line_protocol import scalar, stored, vectorised
 from ts_migration.local.influxdb.line_protocol.batch import Batch, BatchColumn, LineProtocolError, concat, make_values
 from ts_migration.local.influxdb.line_protocol.go_text import to_text
 from ts_migration.local.influxdb.points import FieldType
@@ -36,12 +36,12 @@ def parse_scalar(body: bytes, multiplier_ns: int, now_ns: int) -> Batch:
     return _batch(body, list(_points(body, _logical_lines(body), multiplier_ns, now_ns)))
 
 
-def fields_of_line(batch: Batch, row: int) -> list[scalar.Field]:
+def fields_of_line(batch: Batch, row: int) -> list[stored.Field]:
     """The fields of one point in the order of its line, parsed again: for messages, which need that order."""
     start, end = batch.lines[row]
     block = batch.body[start:end]
     point = scalar.parse_point(block[scalar.skip_blank(block, 0) :], 1, 0)
-    return scalar.fields_of(point.fields)
+    return stored.fields_of(point.fields)
 
 
 def _logical_lines(body: bytes) -> Iterator[tuple[int, int]]:
@@ -104,9 +104,9 @@ def _batch(body: bytes, points: list[Parsed]) -> Batch:
     poison: dict[int, str] = {}
     for row, (_, _, point) in enumerate(points):
         series[row] = keys.setdefault(point.key, len(keys))
-        for field in scalar.fields_of(point.fields):
+        for field in stored.fields_of(point.fields):
             value: object = field.value
-            if isinstance(value, scalar.Poison):
+            if isinstance(value, stored.Poison):
                 poison.setdefault(row, value.message)
                 value = b"" if field.type is FieldType.STRING else 0
             if field.type is not None:

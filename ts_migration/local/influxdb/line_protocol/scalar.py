@@ -6,19 +6,18 @@ Speed does not belong here: `vectorised` reads ordinary lines and hands the rest
 
 import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ts_migration.local.influxdb.line_protocol.go_text import (
     NumberError,
-    parse_bool,
     parse_float,
     parse_int,
     parse_uint,
     quote,
     to_text,
 )
-from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS, FieldType
+from ts_migration.local.influxdb.line_protocol.stored import UNESCAPED_EQUALS, field_value_end
+from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS
 
 MAX_KEY_LENGTH = 65535
 """Largest series key (escaped measurement and tags), and largest series key + 4 + field key, in bytes."""
@@ -29,35 +28,13 @@ _LINE_SPECIALS = re.compile(rb'[\\ =,"\n]')
 _FIELD_SPECIALS = re.compile(rb'[\\"=, ]')
 _KEY_STOP = re.compile(rb"(?<!\\)[ ,]")
 _TAG_STOP = re.compile(rb"(?<!\\)[ ,=]")
-_UNESCAPED_EQUALS = re.compile(rb"(?<!\\)=")
-_UNESCAPED_COMMA = re.compile(rb"(?<!\\),")
 _TAG_END = re.compile(rb"[, ]")
-_ESCAPED = re.compile(rb'\\([," =])')
-_ESCAPED_TAG = re.compile(rb"\\([, =])")
-_ESCAPED_STRING = re.compile(rb'\\(["\\])')
 _NUMBER_FIRST = frozenset(b"0123456789.-Nn")
-_TYPED_AS_NUMBER = frozenset(b"0123456789-.nNiIu")
 _BOOLEANS = frozenset((b"t", b"T", b"true", b"TRUE", b"True", b"f", b"F", b"false", b"FALSE", b"False"))
 
 
 class LineError(ValueError):
     """A line that the parser refuses; the text is the reason alone, without the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """A value that the parser lets pass and the storage engine chokes on: its shard answers 500 with these words."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a line: unescaped key, type by its first and last byte, value (bytes for strings)."""
-
-    key: bytes
-    type: FieldType | None
-    value: float | int | bool | bytes | Poison
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +117,7 @@ def _scan_tags(buf: bytes, i: int) -> tuple[int, list[tuple[int, int]]]:
 
 def _tag_key(buf: bytes, start: int, end: int) -> bytes:
     """`scanTo('=')`: a first byte that is `=` stops even behind a backslash, which is outside the slice."""
-    match = _UNESCAPED_EQUALS.search(buf, start, end)
+    match = UNESCAPED_EQUALS.search(buf, start, end)
     return buf[start : match.start()] if match else buf[start:end]
 
 
@@ -289,27 +266,10 @@ def _scan_fields(buf: bytes, i: int) -> tuple[int, bytes]:
     return i, buf[start:i]
 
 
-def _field_value_end(buf: bytes, i: int) -> int:
-    """`scanFieldValue`: up to a comma outside quotes; a backslash escapes a quote or a backslash."""
-    end = len(buf)
-    quoted = False
-    while i < end:
-        byte = buf[i]
-        if byte == 0x5C and i + 1 < end and buf[i + 1] in b'"\\':
-            i += 2
-            continue
-        if byte == 0x22:
-            quoted = not quoted
-        elif byte == 0x2C and not quoted:
-            break
-        i += 1
-    return i
-
-
 def _check_field_keys(key: bytes, fields: bytes) -> None:
     rest = fields
     while rest:
-        match = _UNESCAPED_EQUALS.search(rest) if rest[0] != 0x3D else None
+        match = UNESCAPED_EQUALS.search(rest) if rest[0] != 0x3D else None
         at = 0 if rest[0] == 0x3D else (match.start() if match else len(rest))
         if at > len(rest) - 2:
             raise LineError(f"invalid value: field-key={to_text(rest[:at])}")
@@ -317,7 +277,7 @@ def _check_field_keys(key: bytes, fields: bytes) -> None:
         if size > MAX_KEY_LENGTH:
             raise LineError(f"max key length exceeded: {size} > {MAX_KEY_LENGTH}")
         rest = rest[at + 1 :]
-        rest = rest[_field_value_end(rest, 0) :][1:]
+        rest = rest[field_value_end(rest, 0) :][1:]
 
 
 def _scan_time(buf: bytes, i: int) -> tuple[int, bytes]:
@@ -351,62 +311,3 @@ def parse_point(buf: bytes, multiplier_ns: int, now_ns: int) -> RawPoint:
     if buf[i:].strip(b" "):
         raise LineError("point is invalid")
     return RawPoint(key, fields, time_ns)
-
-
-def _typed(raw: bytes) -> tuple[FieldType | None, float | int | bool | bytes | Poison]:
-    if not raw:
-        return None, Poison("unknown field type")
-    if raw[0] == 0x22:
-        if len(raw) < 2:
-            # A real server dies here (slice bounds out of range), for every client.
-            return FieldType.STRING, Poison("runtime error: slice bounds out of range [1:0]")
-        return FieldType.STRING, _ESCAPED_STRING.sub(rb"\1", raw[1:-1])
-    if raw[0] in _TYPED_AS_NUMBER:
-        if raw[-1] == 0x69:
-            return FieldType.INTEGER, _or_poison("integer", parse_int, raw[:-1])
-        if raw[-1] == 0x75:
-            return FieldType.UNSIGNED, _or_poison("unsigned", parse_uint, raw[:-1])
-        return FieldType.FLOAT, _or_poison("floating point", parse_float, raw)
-    return FieldType.BOOLEAN, _or_poison("bool", parse_bool, raw)
-
-
-def _or_poison(kind: str, parse: Callable[[bytes], float], raw: bytes) -> float | Poison:
-    try:
-        return parse(raw)
-    except NumberError as error:
-        return Poison(f"unable to parse {kind} value {quote(raw)}: {error}")
-
-
-def fields_of(section: bytes) -> list[Field]:
-    """The fields of a field section as the storage engine walks them, in their order, duplicates included."""
-    found: list[Field] = []
-    i = 0
-    while i < len(section):
-        match = _UNESCAPED_EQUALS.search(section, i)
-        at = match.start() if match else len(section)
-        end = _field_value_end(section, at + 1)
-        type_, value = _typed(section[at + 1 : end])
-        found.append(Field(_ESCAPED.sub(rb"\1", section[i:at]), type_, value))
-        i = end + 1
-    return found
-
-
-def measurement_of(key: bytes) -> bytes:
-    """The unescaped measurement of a series key."""
-    match = _UNESCAPED_COMMA.search(key, 1)
-    return _ESCAPED.sub(rb"\1", key[: match.start()] if match else key)
-
-
-def tags_of(key: bytes) -> list[tuple[bytes, bytes]]:
-    """The unescaped tags of a series key, in the order of the key."""
-    match = _UNESCAPED_COMMA.search(key, 1)
-    tags: list[tuple[bytes, bytes]] = []
-    i = match.end() if match else len(key)
-    while i < len(key):
-        equals = _UNESCAPED_EQUALS.search(key, i)
-        at = equals.start() if equals else len(key)
-        comma = _UNESCAPED_COMMA.search(key, at + 1)
-        end = comma.start() if comma else len(key)
-        tags.append((_ESCAPED_TAG.sub(rb"\1", key[i:at]), _ESCAPED_TAG.sub(rb"\1", key[at + 1 : end])))
-        i = end + 1
-    return tags

@@ -49,7 +49,7 @@ class InfluxApplication:
         body = await _body(receive)
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._workers, self._answer, scope, body)
-        await self._send(scope, answer, send, loop)
+        await self._send(scope, answer, receive, send, loop)
 
     def _answer(self, scope: Message, body: bytes) -> Reply | Answer:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -86,7 +86,14 @@ class InfluxApplication:
             token = query.get("p", "")
         return self._services.catalog.by_token(token.strip()) if token else None
 
-    async def _send(self, scope: Message, answer: Reply | Answer, send: Send, loop: asyncio.AbstractEventLoop) -> None:
+    async def _send(
+        self,
+        scope: Message,
+        answer: Reply | Answer,
+        receive: Receive,
+        send: Send,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         headers = dict(answer.headers) | {
             "X-Influxdb-Build": "OSS",
             "X-Influxdb-Version": self._services.version,
@@ -99,14 +106,18 @@ class InfluxApplication:
             return
         accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
         pieces = _Pieces(answer.body, b"gzip" in accepted)
-        first = await loop.run_in_executor(self._workers, pieces.first)
+        piece: bytes | None = await loop.run_in_executor(self._workers, pieces.first)
         if pieces.compressed:
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         await _start(send, answer.status, headers)
-        await send({"type": "http.response.body", "body": first, "more_body": True})
-        while (piece := await loop.run_in_executor(self._workers, pieces.next)) is not None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            while piece is not None and not gone.done():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await loop.run_in_executor(self._workers, pieces.next)
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
 
 
 class _Pieces:
@@ -161,6 +172,12 @@ async def _body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has left: nobody is to compute the rest of an answer then."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:

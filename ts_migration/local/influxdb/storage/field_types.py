@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ts_migration.local.influxdb.line_protocol import scalar
+from ts_migration.local.influxdb.line_protocol import stored
 from ts_migration.local.influxdb.line_protocol.batch import Batch, BatchColumn, take
 from ts_migration.local.influxdb.line_protocol.go_text import to_text
 from ts_migration.local.influxdb.line_protocol.parser import fields_of_line
@@ -59,7 +59,7 @@ class _Case:
     groups: list[tuple[int, str]]
     bad: Bools
     fresh: dict[tuple[int, str], list[BatchColumn]]
-    ordered: Callable[[int], list[scalar.Field]]
+    ordered: Callable[[int], list[stored.Field]]
 
 
 class FieldTypes:
@@ -115,7 +115,7 @@ class FieldTypes:
         return Judgement(~case.bad if case.bad.any() else None, faults)
 
     def _open(self, batch: Batch, shards: Ints) -> _Case:
-        names = [to_text(scalar.measurement_of(key)) for key in batch.keys]
+        names = [to_text(stored.measurement_of(key)) for key in batch.keys]
         numbers: dict[str, int] = {}
         measurement_of_key = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
         measurements = list(numbers)
@@ -123,9 +123,9 @@ class FieldTypes:
         shard_of = np.searchsorted(starts, shards)
         group_of = shard_of * len(measurements) + measurement_of_key[batch.series]
         groups = [(int(start), name) for start in starts.tolist() for name in measurements]
-        lines: dict[int, list[scalar.Field]] = {}
+        lines: dict[int, list[stored.Field]] = {}
 
-        def ordered(row: int) -> list[scalar.Field]:
+        def ordered(row: int) -> list[stored.Field]:
             return lines.setdefault(row, fields_of_line(batch, row))
 
         bad = np.zeros(batch.points, dtype=np.bool_)

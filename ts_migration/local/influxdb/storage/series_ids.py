@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ts_migration.local.influxdb.line_protocol import scalar
+from ts_migration.local.influxdb.line_protocol import stored
 from ts_migration.local.influxdb.line_protocol.go_text import to_text
 from ts_migration.local.influxdb.points import Series
 
@@ -31,8 +31,8 @@ class SeriesIds:
         found = self._series[series_id]
         if found is None:
             key = self.keys[series_id]
-            tags = sorted(scalar.tags_of(key))
-            measurement = to_text(scalar.measurement_of(key))
+            tags = sorted(stored.tags_of(key))
+            measurement = to_text(stored.measurement_of(key))
             found = Series(measurement, tuple((to_text(name), to_text(value)) for name, value in tags))
             self._series[series_id] = found
         return found
