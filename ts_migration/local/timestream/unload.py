@@ -34,7 +34,7 @@ UNLOAD_COLUMNS = (
     ColumnInfo("metadataFile", ScalarType.VARCHAR),
     ColumnInfo("manifestFile", ScalarType.VARCHAR),
 )
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 32_768
 _UPLOADS = 2
 _ALPHANUMERIC = string.ascii_letters + string.digits
 

@@ -24,8 +24,9 @@ from ts_migration.local.timestream.unload_csv import CsvDialect, csv_header, csv
 
 MAX_PARTITIONS = 100
 ROW_GROUP_ROWS = 131_072
-_BUFFERED_ROWS = 1_048_576
-"""Rows held over all partitions of an UNLOAD; beyond it the largest buffer is written early."""
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
+_BUFFERED_BYTES = 192 * 1024 * 1024
+"""Rows held over all partitions of an UNLOAD, in bytes; beyond it the largest buffer is written early."""
 _GZIP_LEVEL = 1
 _WRITABLE = {
     ScalarType.VARCHAR: pa.string(),
@@ -131,7 +132,8 @@ class _Partition:
 
     folder: str
     batches: list[pa.RecordBatch] = field(default_factory=list)
-    buffered: int = 0
+    buffered_rows: int = 0
+    buffered_bytes: int = 0
     file: DataFile | None = None
     path: Path | None = None
     name: str = ""
@@ -156,7 +158,9 @@ class FileSet:
         self._schema = pa.schema([pa.field(c.name, _WRITABLE[_scalar(c)]) for c in columns[: self._kept]])
         self._dialect = CsvDialect(options.field_delimiter, options.escaped_by, options.include_header)
         self._open: dict[str, _Partition] = {}
-        self._buffered = 0
+        self._buffered_bytes = 0
+        # A file exceeds the wanted size by a row group at most: small files need small row groups.
+        self._group_bytes = min(_ROW_GROUP_BYTES, options.max_file_size // 4)
         self._made = 0
 
     @property
@@ -180,19 +184,20 @@ class FileSet:
         for folder, part in parts:
             partition = self._open.get(folder) or self._add(folder)
             partition.batches.append(part)
-            partition.buffered += part.num_rows
-            self._buffered += part.num_rows
-            if partition.buffered >= ROW_GROUP_ROWS:
+            partition.buffered_rows += part.num_rows
+            partition.buffered_bytes += part.nbytes
+            self._buffered_bytes += part.nbytes
+            if partition.buffered_rows >= ROW_GROUP_ROWS or partition.buffered_bytes >= self._group_bytes:
                 finished += self._flush(partition)
-        while self._buffered > _BUFFERED_ROWS:
-            finished += self._flush(max(self._open.values(), key=lambda each: each.buffered))
+        while self._buffered_bytes > _BUFFERED_BYTES:
+            finished += self._flush(max(self._open.values(), key=lambda each: each.buffered_bytes))
         return finished
 
     def finish(self) -> list[FinishedFile]:
         """Write what is left; returns the files that became complete."""
         finished: list[FinishedFile] = []
         for partition in self._open.values():
-            if partition.buffered:
+            if partition.buffered_rows:
                 finished += self._flush(partition)
             if partition.file is not None:
                 finished.append(self._complete(partition))
@@ -213,8 +218,8 @@ class FileSet:
         if partition.file is None:
             self._begin(partition)
         rows = pa.Table.from_batches(partition.batches)
-        self._buffered -= partition.buffered
-        partition.batches, partition.buffered = [], 0
+        self._buffered_bytes -= partition.buffered_bytes
+        partition.batches, partition.buffered_rows, partition.buffered_bytes = [], 0, 0
         partition.rows += len(rows)
         assert partition.file is not None  # noqa: S101 - begun above
         partition.file.write(rows)

@@ -129,3 +129,10 @@ def test_operations_that_are_not_served_are_refused_by_name(server: str) -> None
     with pytest.raises(ClientError, match="does not support ListBatchLoadTasks") as error:
         write_client(server).list_batch_load_tasks()
     assert code(error) == "UnknownOperationException"
+
+
+def test_health_says_pass_and_how_much_there_is(table: Table) -> None:
+    health = urllib3.request("GET", table.url + "/_embedded/health", retries=False)
+    assert health.status == 200
+    assert health.json()["status"] == "pass"
+    assert health.json()["tables"] >= 1

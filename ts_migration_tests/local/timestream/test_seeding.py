@@ -206,11 +206,11 @@ def test_the_generator_makes_the_same_rows_again_in_any_number_of_pieces(name: s
 
 def test_the_generators_tables_are_seeded_whole(server: str) -> None:
     for name, example in EXAMPLES.items():
-        frames = example.frames(rows=300_000 if name == "exchange_data" else 2_000, start=START, end=END)
+        frames = example.frames(rows=260_000 if name == "exchange_data" else 2_000, start=START, end=END)
         report = seed(server, example.spec, frames)
         assert report.records_stored == report.rows_read
     (row,) = query_client(server).query(QueryString='SELECT count(*) FROM "energy_data"."exchange_data"')["Rows"]
-    assert row["Data"] == [{"ScalarValue": "300000"}]
+    assert row["Data"] == [{"ScalarValue": "260000"}]
 
 
 def test_a_specification_that_contradicts_itself_is_refused() -> None:
