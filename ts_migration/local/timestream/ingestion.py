@@ -1,6 +1,9 @@
 """WriteRecords: which records of a request are stored, by schema, retention and version, and the store they go to.
 
 Here belong the rules that need the table as it is. Parsing a record does not.
+
+Two choices the service's pages leave open: a higher version replaces all measures of a multi-measure record, those it
+does not mention included; and retention refuses records that arrive too late but removes none that are stored.
 """
 
 # ruff: noqa: S608 - identifiers cannot be parameters of SQL; every one is quoted by naming.quoted
