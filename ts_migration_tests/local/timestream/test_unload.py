@@ -184,6 +184,22 @@ def test_two_partition_columns_make_two_folders_and_odd_values_are_escaped(expor
     assert folders == {f"source_subsystem={s}/is_limited={b}" for s in sources for b in ("true", "false")}
 
 
+def test_every_row_is_in_the_file_of_its_own_partition(exports: Export) -> None:
+    select = (
+        f"SELECT source_subsystem AS source, flow_mw, to_nanoseconds(time) AS t, source_subsystem AS p FROM {EXCHANGE}"
+    )
+    done = Unloaded(exports, select, "format = 'PARQUET', partitioned_by = ARRAY['p']")
+    for url, table in zip(done.urls, done.tables(), strict=True):
+        assert {f"p={value.replace('/', '%2F')}" for value in table["source"].unique().to_pylist()} == {
+            url.split("/")[-2]
+        }
+    made = pa.concat_tables(EXAMPLES["exchange_data"].frames(rows=ROWS, start=START, end=END))
+    want = zip(made["source_subsystem"].to_pylist(), made["flow_mw"].to_pylist(), made["time"].to_pylist(), strict=True)
+    rows = pa.concat_tables(done.tables())
+    got = zip(*(rows[name].to_pylist() for name in ("source", "flow_mw", "t")), strict=True)
+    assert sorted(got) == sorted(want)
+
+
 def test_a_hundred_partitions_are_allowed_and_one_more_is_not(exports: Export) -> None:
     days = f"SELECT flow_mw, date_format(time, '%Y-%m-%d') AS day FROM {EXCHANGE} WHERE time < '2023-04-{{}} 00:00:00'"
     allowed = Unloaded(exports, days.format(11), "format = 'PARQUET', partitioned_by = ARRAY['day']")
