@@ -5,7 +5,7 @@ them, because another order gives other bits. Which types a function takes is to
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +50,7 @@ def accepts(function: str, kind: ColumnType) -> bool:
 
 
 def reduce_runs(function: str, column: Column, runs: Runs) -> Column:
-    """One value for each run: `count` counts nulls too, the others leave them out and are null where nothing is left."""
+    """One value for each run: `count` counts nulls too, the others leave them out and give null for nothing."""
     if function == "count":
         return Column(column.label, ColumnType.INT, runs.counts())
     if function in SELECTORS:
@@ -115,58 +115,72 @@ def pick(function: str, column: Column, runs: Runs) -> Array:
     return picked
 
 
-def spread(column: Column) -> tuple[ColumnType, object]:
+def spread(column: Column, runs: Runs) -> Column:
     """Greatest less smallest value."""
-    values = _numbers(column, NUMBERS)
-    if not len(values):
-        return column.type, None
-    return column.type, (values.max() - values.min()).item()
+    rows, run, firsts = _numbers(column, runs, NUMBERS)
+    values = column.values[rows]
+    spreads = np.zeros(len(runs.low), column.values.dtype)
+    if len(rows):
+        spreads[run[firsts]] = np.fmax.reduceat(values, firsts) - np.fmin.reduceat(values, firsts)
+    return Column(column.label, column.type, spreads, _valid(np.bincount(run, minlength=len(runs.low)) > 0))
 
 
-def standard_deviation(column: Column, mode: str) -> tuple[ColumnType, object]:
+def standard_deviation(column: Column, runs: Runs, mode: str = "sample") -> Column:
     """Welford's recurrence, row by row: its rounding is the server's, which no vectorised form has."""
     if mode not in ("sample", "population"):
         raise ValueProblem(f'unknown mode "{mode}", expected "population" or "sample"')
-    values = _numbers(column, NUMBERS)
-    if not len(values):
-        return ColumnType.FLOAT, None
-    count = mean = squares = 0.0
-    for value in values.astype(np.float64).tolist():
-        count += 1
-        delta = value - mean
-        mean += delta / count
-        squares += delta * (value - mean)
-    divisor = count - 1 if mode == "sample" else count
-    return ColumnType.FLOAT, math.sqrt(squares / divisor) if divisor >= 1 else math.nan
+    rows, run, firsts = _numbers(column, runs, NUMBERS)
+    deviations = np.zeros(len(runs.low))
+    parts = np.split(column.values[rows].astype(np.float64), firsts[1:]) if len(rows) else []
+    for number, values in zip(run[firsts].tolist(), parts, strict=True):
+        count = mean = squares = 0.0
+        for value in values.tolist():
+            count += 1
+            delta = value - mean
+            mean += delta / count
+            squares += delta * (value - mean)
+        divisor = count - 1 if mode == "sample" else count
+        deviations[number] = math.sqrt(squares / divisor) if divisor >= 1 else math.nan
+    return Column(column.label, ColumnType.FLOAT, deviations, _valid(np.bincount(run, minlength=len(runs.low)) > 0))
 
 
-def quantile(column: Column, q: float, method: str) -> tuple[ColumnType, object]:
-    """A quantile of floats: `exact_mean` interpolates between ranks, `estimate_tdigest` as a digest of all values would.
+def quantile(column: Column, runs: Runs, q: float = 0.5, method: str = "estimate_tdigest") -> Column:
+    """A quantile of floats: `exact_mean` interpolates between ranks, `estimate_tdigest` as a digest would.
 
     The real server's digest begins to merge values at some 600 of them; here it never does."""
-    values = np.sort(_numbers(column, (ColumnType.FLOAT,)))
-    count = len(values)
-    if not count:
-        return ColumnType.FLOAT, None
+    rows, run, _ = _numbers(column, runs, (ColumnType.FLOAT,))
+    number = len(runs.low)
+    counts = np.bincount(run, minlength=number)
+    values = column.values[rows]
+    values = values[np.lexsort((values, run))]
+    base = np.cumsum(counts) - counts
+    last = np.maximum(counts - 1, 0)
     if method == "exact_mean":
-        position = q * (count - 1)
-        low, high = math.floor(position), math.ceil(position)
-        if low == high:
-            return ColumnType.FLOAT, float(values[low])
-        return ColumnType.FLOAT, float(values[low] * (high - position) + values[high] * (position - low))
-    index = q * count
-    if index <= 0.5:
-        return ColumnType.FLOAT, float(values[0])
-    upper = math.ceil(index - 0.5)
-    if upper >= count:
-        return ColumnType.FLOAT, float(values[-1])
-    after, before = index - (upper - 0.5), (upper + 0.5) - index
-    return ColumnType.FLOAT, _weighted(float(values[upper - 1]), before, float(values[upper]), after)
+        position = q * last
+        low, high = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
+        before, after = high - position, position - low
+    else:
+        index = q * counts
+        high = np.clip(np.ceil(index - 0.5).astype(np.int64), 0, last)
+        low = np.maximum(high - 1, 0)
+        low = np.where(index - 0.5 > last, last, low)
+        after, before = index - (high - 0.5), (high + 0.5) - index
+    if not len(values):
+        return Column(column.label, ColumnType.FLOAT, np.zeros(number), np.zeros(number, np.bool_))
+    first, second = values[np.minimum(base + low, len(values) - 1)], values[np.minimum(base + high, len(values) - 1)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mixed = (first * before + second * after) / np.where(method == "exact_mean", 1.0, before + after)
+        mixed = np.maximum(np.minimum(first, second), np.minimum(mixed, np.maximum(first, second)))
+    found = np.where((low == high) | (first == second), second, mixed)
+    return Column(column.label, ColumnType.FLOAT, found, _valid(counts > 0))
 
 
-def _weighted(first: float, weight: float, second: float, other: float) -> float:
-    mean = (first * weight + second * other) / (weight + other)
-    return max(min(first, second), min(mean, max(first, second)))
+REDUCERS: Final[dict[str, Callable[[Column, Runs], Column]]] = {
+    "median": quantile,
+    "spread": spread,
+    "stddev": standard_deviation,
+}
+"""Aggregates that storage does not do, with their defaults."""
 
 
 def quantile_row(column: Column, q: float) -> int:
@@ -180,10 +194,12 @@ def quantile_row(column: Column, q: float) -> int:
     return int(order[max(math.ceil(q * len(order)) - 1, 0)])
 
 
-def _numbers(column: Column, kinds: Sequence[ColumnType]) -> Array:
+def _numbers(column: Column, runs: Runs, kinds: Sequence[ColumnType]) -> tuple[Array, Array, Array]:
+    """Rows with a value, their runs, and where each run begins among them. Raises ValueProblem for another type."""
     if column.type not in kinds:
         raise _unsupported(column)
-    return column.values if column.valid is None else column.values[column.valid]
+    rows, run = _present(column, runs)
+    return rows, run, np.flatnonzero(np.r_[True, run[1:] != run[:-1]][: len(run)])
 
 
 def _unsupported(column: Column) -> ValueProblem:

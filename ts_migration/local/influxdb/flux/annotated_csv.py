@@ -1,7 +1,7 @@
 """Annotated CSV, byte for byte as InfluxDB writes it: dialects, annotation blocks, values, quoting, the error table.
 
-Tables in, bytes out. The rules are those of Flux's csv encoder over Go's encoding/csv in CRLF mode: within quotes a line
-feed becomes CRLF and a lone carriage return is dropped (facts of the real server, seen on 2.7.11).
+Tables in, bytes out. The rules are those of Flux's csv encoder over Go's encoding/csv in CRLF mode: within quotes a
+line feed becomes CRLF and a lone carriage return is dropped (seen on 2.7.11).
 """
 
 import re
@@ -27,6 +27,8 @@ DATATYPES: Final = {
 }
 ROWS_A_PIECE: Final = 50_000
 BYTES_A_PIECE: Final = 1 << 16
+FEW: Final = 24
+"""Below this many rows a text each is cheaper than calls for the whole column."""
 
 
 class DialectError(FluxError):
@@ -73,6 +75,7 @@ class Encoder:
     dialect: Dialect
     written: int = 0
     _special: re.Pattern[str] = field(init=False)
+    _times: tuple[Array, list[str]] = field(init=False, default_factory=lambda: (np.zeros(0, np.int64), []))
 
     def __post_init__(self) -> None:
         self._special = re.compile(
@@ -142,9 +145,12 @@ class Encoder:
     def _rows(self, table: Table, name: str, number: int) -> Iterator[bytes]:
         comma = self.dialect.delimiter
         shown = "" if "default" in self.dialect.annotations else self.quoted(name)
+        prefix = f"{comma}{shown}{comma}{number}"
+        if 0 < len(table) <= ROWS_A_PIECE:
+            yield self._piece(table, prefix)
+            return
         for start in range(0, len(table), ROWS_A_PIECE):
-            part = table.slice(start, start + ROWS_A_PIECE)
-            yield self._piece(part, f"{comma}{shown}{comma}{number}")
+            yield self._piece(table.slice(start, start + ROWS_A_PIECE), prefix)
 
     def _piece(self, table: Table, prefix: str) -> bytes:
         """Rows of one table: runs of constant columns are text made once, the rest is joined column-wise."""
@@ -167,7 +173,13 @@ class Encoder:
         return "".join(rows).encode("utf-8", "surrogateescape")
 
     def _cells(self, column: Column) -> list[str]:
-        texts = _TEXTS[column.type](column.values)
+        if column.type is ColumnType.TIME and column.values is self._times[0]:
+            # fields of one series share their times
+            texts = self._times[1]
+        else:
+            texts = _TEXTS[column.type](column.values)
+        if column.type is ColumnType.TIME:
+            self._times = (column.values, texts)
         if column.type is ColumnType.STRING:
             search, quoted = self._special.search, self.quoted
             texts = [quoted(text) if search(text) else text for text in texts]
@@ -204,6 +216,8 @@ def scalar_text(value: object) -> str:
 
 def float_texts(values: Array) -> list[str]:
     """Shortest digits without an exponent, for a whole column."""
+    if len(values) < FEW:
+        return [float_text(value) for value in values.tolist()]
     texts: list[str] = pc.cast(pa.array(np.ascontiguousarray(values)), pa.string()).to_pylist()
     with np.errstate(invalid="ignore"):
         size = np.abs(values)
@@ -216,6 +230,8 @@ def float_texts(values: Array) -> list[str]:
 
 def time_texts(values: Array) -> list[str]:
     """RFC 3339 with the fraction's last zeros left out, for a whole column of ns."""
+    if len(values) < FEW:
+        return [time_text(value) for value in values.tolist()]
     seconds, fraction = np.divmod(values, SECOND)
     whole = pc.replace_substring(pc.cast(pa.array(seconds).cast(pa.timestamp("s")), pa.string()), " ", "T")
     if not fraction.any():

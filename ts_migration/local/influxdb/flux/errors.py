@@ -59,7 +59,7 @@ class ReadError(FluxError):
     """Storage refuses to read or aggregate what it found; told without a place, as storage knows none."""
 
 
-class ValueProblem(FluxError):  # noqa: N818 - it becomes a RunError or ProgramError where the place is known
+class ValueProblem(FluxError):
     """An operation that its values do not allow; whoever knows the place in the query adds it."""
 
 

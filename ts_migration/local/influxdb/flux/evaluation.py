@@ -26,7 +26,6 @@ from ts_migration.local.influxdb.flux.streams import Stream
 from ts_migration.local.influxdb.flux.tables import Array, Column, ColumnType, Table, type_of
 from ts_migration.local.influxdb.flux.values import MAX_INT, MIN_INT, Duration, Time, float_text
 
-
 T = TypeVar("T")
 
 
@@ -314,8 +313,8 @@ def _logical(node: syntax.Logical, scope: Scope) -> object:
     if isinstance(left, bool):
         if left is not wanted:
             return left
-        right = evaluate(node.right, scope)
-        return Column("", ColumnType.BOOL, truth(right)) if isinstance(right, Column) else truth(right)
+        right = truth(evaluate(node.right, scope))
+        return right if isinstance(right, bool) else Column("", ColumnType.BOOL, right)
     open_rows = left if wanted else ~left
     result = left.copy()
     if open_rows.any():

@@ -1,17 +1,18 @@
 """Runs a query from its text to the HTTP answer.
 
-Order of what can go wrong, as on the server: syntax, names, arguments, plan, buckets, and then tables; from the first byte
-on an error can only be told within the answer.
+Order of what can go wrong, as on the server: syntax, names, arguments, plan, buckets, and then tables; from the first
+byte on an error can only be told within the answer.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ts_migration.local.influxdb.answer import Answer
 from ts_migration.local.influxdb.flux import library, names, syntax
 from ts_migration.local.influxdb.flux.annotated_csv import Dialect, Encoder
 from ts_migration.local.influxdb.flux.errors import FluxError, PlanError, refusal, unsupported
 from ts_migration.local.influxdb.flux.evaluation import Function, Scope, evaluate
+from ts_migration.local.influxdb.flux.externals import assignments
 from ts_migration.local.influxdb.flux.parser import parse
 from ts_migration.local.influxdb.flux.session import Session
 from ts_migration.local.influxdb.flux.streams import Stream
@@ -24,16 +25,18 @@ def execute(
     dialect: Mapping[str, object] | None,
     source: Callable[[str], Points | None],
     now_ns: int,
+    extern: Mapping[str, object] | None = None,
 ) -> Answer:
     """Answers `/api/v2/query` for one query.
 
-    `dialect` is the request's JSON of that name; `source` gives the points of a bucket by name or id, None where there is
-    none; `now_ns` is the clock that relative times count from. The body streams: tables are read while it is consumed.
+    `dialect` is the request's JSON of that name; `source` gives the points of a bucket by name or id, None where there
+    is none; `now_ns` is the clock that relative times count from; `extern` is the request's JSON of that name (query
+    parameters of influxdb-client). The body streams: tables are read as it is consumed.
     """
     try:
         encoder = Encoder(Dialect.of(dialect))
         session = Session(source, now_ns)
-        results = run(parse(query), session)
+        results = run(parse(query), session, assignments(extern or {}))
         session.check(stream for _, stream in results)
         body = encoder.encode((name, stream.tables()) for name, stream in results)
         first = next(body, b"")
@@ -59,11 +62,14 @@ def analyze(query: str) -> dict[str, object]:
     return {"errors": []}
 
 
-def run(program: syntax.Program, session: Session) -> list[tuple[str, Stream]]:
-    """The results that a program yields, in the order of the text; nothing is read yet."""
+def run(program: syntax.Program, session: Session, given: Sequence[syntax.Assignment] = ()) -> list[tuple[str, Stream]]:
+    """The results that a program yields, in the order of the text, with the options given to it; nothing is read yet."""
     predefined = library.universe(session)
-    names.check(program, predefined)
-    scope = session.scope = Scope({}, Scope(predefined))
+    names.check(program, [*predefined, *(option.name for option in given)])
+    options = Scope({}, Scope(predefined))
+    for option in given:
+        options.values[option.name] = evaluate(option.value, options)
+    scope = session.scope = Scope({}, options)
     for imported in program.imports:
         package = library.package(imported.path, session)
         if package is None:

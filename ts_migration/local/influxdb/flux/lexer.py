@@ -11,7 +11,7 @@ from typing import Final
 from ts_migration.local.influxdb.flux.errors import Location, refusal
 
 KEYWORDS: Final = frozenset(
-    "and or not in import package return option builtin test testcase if then else exists with".split()
+    "and or not in import package return option builtin test testcase if then else exists with".split()  # noqa: SIM905
 )
 _SKIPPED = re.compile(r"(?:[ \t\r\n\f\v]+|//[^\n]*)*")
 _TOKEN = re.compile(

@@ -1,7 +1,7 @@
 """Operators of Flux over single values and over columns, null included.
 
-A column meets a column or a single value row by row; the rules of types are those of one value. Integers wrap and divide
-towards zero as Go's do. Raises ValueProblem for pairs of types that Flux does not know.
+A column meets a column or a single value row by row; the rules of types are those of one value. Integers wrap and
+divide towards zero as Go's do. Raises ValueProblem for pairs of types that Flux does not know.
 """
 
 import operator
@@ -143,7 +143,7 @@ def _compare(sign: str, a: Column, b: Column) -> Array:
 
 
 def _compare_signs(sign: str, a: Column, b: Column) -> Array:
-    """int64 against uint64 without a detour through float64: a negative one is below all, the rest compare as uint64."""
+    """int64 against uint64, never through float64: a negative one is below all, the rest compare as uint64."""
     signed, unsigned = (a, b) if a.type is ColumnType.INT else (b, a)
     negative = signed.values < 0
     as_unsigned = signed.values.astype(np.uint64)
@@ -162,7 +162,7 @@ def _calculate(sign: str, a: Column, b: Column, valid: Array | None) -> Array:
         return a.values + b.values
     with np.errstate(all="ignore"):
         if sign in "+-*":
-            return {"+": np.add, "-": np.subtract, "*": np.multiply}[sign](a.values, b.values)  # type: ignore[no-any-return]
+            return {"+": np.add, "-": np.subtract, "*": np.multiply}[sign](a.values, b.values)
         if sign == "^":
             if kind is not ColumnType.FLOAT:
                 raise ValueProblem("the power of integers is not supported by the embedded InfluxDB")

@@ -173,7 +173,7 @@ class Parser:
 
     def _call(self, function: syntax.Node) -> syntax.Call:
         self._expect("(")
-        arguments = []
+        arguments: list[tuple[str, syntax.Node]] = []
         while not self._at(")"):
             name = self._expect_kind("name")
             if self._at(":"):

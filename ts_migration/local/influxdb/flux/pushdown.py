@@ -127,8 +127,8 @@ def decide(
 ) -> Verdict:
     """The predicate with what is known so far.
 
-    `known` holds tags, `_measurement` and `_field`; a name that it lacks is not known yet, but for tags where `complete`:
-    there the series has no such tag. `value` is the column of values once it is read."""
+    `known` holds tags, `_measurement` and `_field`; a name that it lacks is not known yet, but for tags where
+    `complete`: there the series has no such tag. `value` is the column of values once it is read."""
     if predicate is None:
         return True
     if isinstance(predicate, Comparison):

@@ -176,7 +176,7 @@ def _block_series(read: Read, block: SeriesBlock, limits: Mapping[str, tuple[Fie
     reserved = RESERVED.intersection(name for name, _ in block.series.tags)
     if reserved:
         raise ReadError(
-            f"the series of {block.series.measurement} with a tag named {min(reserved)} are not supported by the embedded "
+            f"series of {block.series.measurement} with a tag named {min(reserved)} are not supported by the embedded "
             "InfluxDB: Flux has a column of that name"
         )
     for column in sorted(block.columns, key=lambda column: text_bytes(column.name)):

@@ -1,4 +1,4 @@
-"""A stream of tables and what the planner of Flux would know of it: where it reads, within which bounds, what storage does.
+"""A stream of tables and what the planner of Flux would know of it: where it reads, its bounds, what storage does.
 
 No function of Flux is here; functions make new streams out of old ones.
 """
@@ -34,8 +34,8 @@ class Stream:
     """Tables made anew each time they are asked for.
 
     `read` is set while the stream is exactly what storage would be asked for (from, range, pushable filters, group):
-    functions that storage can do itself look there, because what it gives differs from what Flux would make. `bucket` is
-    set on a bare `from`, which waits for its range."""
+    functions that storage can do itself look there, because what it gives differs from what Flux would make. `bucket`
+    is set on a bare `from`, which waits for its range."""
 
     tables: Callable[[], Iterator[Table]]
     origins: frozenset[Origin] = frozenset()

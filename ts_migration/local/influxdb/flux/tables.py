@@ -73,13 +73,12 @@ class Column:
         """The rows at these positions, or under a mask."""
         if is_constant(self.values) and self.valid is None:
             count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
-            return replace(self, values=np.broadcast_to(self.values[:1].reshape(-1)[:1], (count,)))
-        return replace(self, values=self.values[rows], valid=None if self.valid is None else self.valid[rows])
+            return Column(self.label, self.type, repeated(self.values, count))
+        return Column(self.label, self.type, self.values[rows], None if self.valid is None else self.valid[rows])
 
     def slice(self, start: int, stop: int) -> "Column":
-        return replace(
-            self, values=self.values[start:stop], valid=None if self.valid is None else self.valid[start:stop]
-        )
+        valid = None if self.valid is None else self.valid[start:stop]
+        return Column(self.label, self.type, self.values[start:stop], valid)
 
     def mask(self) -> Mask:
         """True where there is a value."""
@@ -109,6 +108,14 @@ def is_constant(values: Array) -> bool:
     return len(values) > 0 and values.strides == (0,)
 
 
+def repeated(one: Array, count: int) -> Array:
+    """The first value of an array so many times, in the memory of one."""
+    first = one if one.strides == (one.itemsize,) else np.array(one[:1])
+    many: Array = np.ndarray((count,), one.dtype, first, 0, (0,))
+    many.flags.writeable = False
+    return many
+
+
 def constant(label: str, kind: ColumnType, value: object, count: int) -> Column:
     """A column of one repeated value; None makes a column of nulls."""
     if value is None:
@@ -116,7 +123,7 @@ def constant(label: str, kind: ColumnType, value: object, count: int) -> Column:
     raw = value.ns if isinstance(value, Time) else value
     one = np.empty(1, DTYPES[kind])
     one[0] = raw
-    return Column(label, kind, np.broadcast_to(one.reshape(()), (count,)))
+    return Column(label, kind, repeated(one, count))
 
 
 def nulls(label: str, kind: ColumnType, count: int) -> Column:
@@ -225,10 +232,10 @@ class Table:
         return [column.label for column in self.columns]
 
     def take(self, rows: Array) -> "Table":
-        return replace(self, columns=tuple(column.take(rows) for column in self.columns))
+        return Table(self.key, tuple(column.take(rows) for column in self.columns))
 
     def slice(self, start: int, stop: int) -> "Table":
-        return replace(self, columns=tuple(column.slice(start, stop) for column in self.columns))
+        return Table(self.key, tuple(column.slice(start, stop) for column in self.columns))
 
     def with_column(self, column: Column) -> "Table":
         """The table with this column put in the place of the one of its label, or at the end."""

@@ -75,7 +75,8 @@ class Windows:
         months = moved.astype("datetime64[ns]").astype("datetime64[M]")
         within = moved - months.astype("datetime64[ns]").astype(np.int64)
         later = (months + self.period.months).astype("datetime64[ns]").astype(np.int64)
-        return later + within + self.offset.ns
+        ends: Array = later + within + self.offset.ns
+        return ends
 
     def clipped(self, bounds: Bounds) -> tuple[Array, Array]:
         """Starts and stops of all windows that overlap the bounds, cut to them."""

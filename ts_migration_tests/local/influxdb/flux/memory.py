@@ -96,7 +96,9 @@ def _column(key: tuple[str, FieldType], rows: list[dict[tuple[str, FieldType], o
 
 def parse_lines(lines: str) -> Iterable[tuple[str, dict[str, str], dict[str, Value], int]]:
     """Line protocol as the recordings write it: escapes and quotes, but no malformed lines."""
-    unquoted = re.compile(r'((?:[^\s"\\]|\\.|"(?:[^"\\]|\\.)*")+) ((?:[^ "\\]|\\.|"(?:[^"\\]|\\.)*")+) (-?\d+)\n?', re.DOTALL)
+    unquoted = re.compile(
+        r'((?:[^\s"\\]|\\.|"(?:[^"\\]|\\.)*")+) ((?:[^ "\\]|\\.|"(?:[^"\\]|\\.)*")+) (-?\d+)\n?', re.DOTALL
+    )
     for key, fields, time in unquoted.findall(lines):
         head, *tags = re.split(r"(?<!\\),", key)
         values = {}

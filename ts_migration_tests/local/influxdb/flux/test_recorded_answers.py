@@ -15,7 +15,9 @@ def _scenarios() -> list[str]:
     if not (ROOT / NAME).exists():
         return []
     recorded = json.loads((ROOT / NAME).read_text())
-    return [each["name"] for each in recorded if any(step["request"]["path"] == "/api/v2/query" for step in each["steps"])]
+    return [
+        each["name"] for each in recorded if any(step["request"]["path"] == "/api/v2/query" for step in each["steps"])
+    ]
 
 
 def _scenario(name: str) -> list[dict[str, Any]]:

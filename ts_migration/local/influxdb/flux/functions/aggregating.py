@@ -104,13 +104,13 @@ for _name in ("count", "sum", "mean"):
     _kernel(_name)
 
 
-def _single(call: Invocation, compute: Callable[[Column], tuple[ColumnType, object]]) -> Stream:
+def _single(call: Invocation, compute: Callable[[Column, Runs], Column]) -> Stream:
     """An aggregate that Flux makes itself."""
     label = call.get("column", str, "_value")
 
     def reduced(table: Table) -> Iterable[Table]:
-        kind, value = compute(aggregated_column(table, label))
-        return [Table(table.key, (*key_columns(table.key, 1), constant(label, kind, value, 1)))]
+        value = compute(aggregated_column(table, label), Runs.whole(len(table)))
+        return [Table(table.key, (*key_columns(table.key, 1), value))]
 
     return each_table(call, reduced)
 
@@ -125,7 +125,7 @@ def spread(session: Session, call: Invocation) -> Stream:
 def stddev(session: Session, call: Invocation) -> Stream:
     """Standard deviation of a sample (or of a population)."""
     mode = call.get("mode", str, "sample")
-    return _single(call, lambda column: aggregates.standard_deviation(column, mode))
+    return _single(call, lambda column, runs: aggregates.standard_deviation(column, runs, mode))
 
 
 @UNIVERSE.function("median", optional="column method compression", pipe="tables")
@@ -155,4 +155,4 @@ def _quantile(call: Invocation, q: float) -> Stream:
         return each_table(call, selected)
     if method not in ("estimate_tdigest", "exact_mean"):
         raise ValueProblem(f"unknown quantile method {method}")
-    return _single(call, lambda column: aggregates.quantile(column, q, method))
+    return _single(call, lambda column, runs: aggregates.quantile(column, runs, q, method))

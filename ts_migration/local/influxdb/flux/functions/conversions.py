@@ -1,4 +1,4 @@
-"""Functions of single values, which work on columns too: conversions, length, contains, and parts of strings and math."""
+"""Functions of single values, which work on columns too: conversions, length, contains, parts of strings and math."""
 
 import math
 from collections.abc import Callable
@@ -218,7 +218,7 @@ def _of_float(name: str, function: Callable[[float], float]) -> None:
         return elementwise(function, ColumnType.FLOAT, value)
 
 
-for _name, _function in (
+for _name, _rounding in (
     ("abs", abs),
     ("ceil", lambda value: float(np.ceil(value))),
     ("floor", lambda value: float(np.floor(value))),
@@ -226,4 +226,4 @@ for _name, _function in (
     ("trunc", lambda value: float(np.trunc(value))),
     ("sqrt", lambda value: float(np.sqrt(value)) if value >= 0 else math.nan),
 ):
-    _of_float(_name, _function)
+    _of_float(_name, _rounding)

@@ -22,6 +22,7 @@ from ts_migration.local.influxdb.flux.tables import (
     concatenate,
     is_constant,
     nulls,
+    repeated,
     text_bytes,
 )
 
@@ -103,15 +104,19 @@ def merged(key: GroupKey, parts: list[Table]) -> Table:
     kinds: dict[str, ColumnType] = {}
     for table in parts:
         for column in table.columns:
-            if kinds.setdefault(column.label, column.type) is not column.type:
-                raise ValueProblem(
-                    f'schema collision detected: column "{column.label}" is both of type {column.type} and {kinds[column.label]}'
-                )
+            known = kinds.setdefault(column.label, column.type)
+            if known is not column.type:
+                raise collision(column.label, column.type, known)
     columns = []
     for label, kind in kinds.items():
         pieces = [table.get(label) or nulls(label, kind, len(table)) for table in parts]
         columns.append(_stacked(pieces, label))
     return Table(key, tuple(columns))
+
+
+def collision(label: str, one: ColumnType, other: ColumnType) -> ValueProblem:
+    """Two types for one column, in the server's words."""
+    return ValueProblem(f'schema collision detected: column "{label}" is both of type {one} and {other}')
 
 
 def _stacked(pieces: list[Column], label: str) -> Column:
@@ -121,7 +126,7 @@ def _stacked(pieces: list[Column], label: str) -> Column:
         piece.valid is None and is_constant(piece.values) and piece.values[0] == first.values[0] for piece in pieces
     ):
         count = sum(map(len, pieces))
-        return Column(label, first.type, np.broadcast_to(first.values[0:1].reshape(-1)[0:1], (count,)))
+        return Column(label, first.type, repeated(first.values, count))
     return concatenate(pieces, label)
 
 
@@ -131,6 +136,18 @@ def merged_by_key(tables: Iterable[Table]) -> list[Table]:
     for table in tables:
         found.setdefault(table.key, []).append(table)
     return [merged(key, parts) for key, parts in found.items()]
+
+
+def joined_runs(tables: Iterable[Table]) -> Iterator[Table]:
+    """Tables that follow each other with the same columns made one: to regroup them together costs no more than one."""
+    waiting: list[Table] = []
+    for table in tables:
+        if waiting and {c.label: c.type for c in table.columns} != {c.label: c.type for c in waiting[0].columns}:
+            yield merged(GroupKey(), waiting)
+            waiting = []
+        waiting.append(table)
+    if waiting:
+        yield merged(GroupKey(), waiting)
 
 
 def split_by(table: Table, labels: list[str]) -> list[Table]:

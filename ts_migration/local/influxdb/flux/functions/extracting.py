@@ -1,4 +1,4 @@
-"""Functions that take values out of a stream into the query: findRecord, findColumn, tableFind with getRecord, getColumn."""
+"""Functions that take values out of a stream: findRecord, findColumn, tableFind with getRecord and getColumn."""
 
 from dataclasses import dataclass, field
 

@@ -115,7 +115,7 @@ def _signed_change(values: Array) -> Array:
     if values.dtype == np.uint64:
         high, low = np.maximum(values[1:], values[:-1]), np.minimum(values[1:], values[:-1])
         return np.where(values[1:] < values[:-1], -1.0, 1.0) * (high - low).astype(np.float64)
-    return (values[1:] - values[:-1]).astype(np.float64)  # type: ignore[no-any-return]
+    return (values[1:] - values[:-1]).astype(np.float64)
 
 
 @UNIVERSE.function("elapsed", optional="unit timeColumn columnName", pipe="tables")

@@ -12,7 +12,7 @@ from ts_migration.local.influxdb.flux.functions.aggregating import refuse_type
 from ts_migration.local.influxdb.flux.functions.declaring import Family, each_table, needed, ranks
 from ts_migration.local.influxdb.flux.session import Session
 from ts_migration.local.influxdb.flux.streams import Stream
-from ts_migration.local.influxdb.flux.tables import ColumnType, Table, constant, key_columns
+from ts_migration.local.influxdb.flux.tables import Array, ColumnType, Table, constant, key_columns
 
 UNIVERSE = Family()
 
@@ -139,6 +139,6 @@ def distinct(session: Session, call: Invocation) -> Stream:
     return each_table(call, values)
 
 
-def _first_rows(table: Table, label: str) -> "aggregates.Array":
+def _first_rows(table: Table, label: str) -> Array:
     found = ranks(needed(table, label))
     return np.sort(np.unique(found, return_index=True)[1]) if len(found) else np.zeros(0, np.int64)

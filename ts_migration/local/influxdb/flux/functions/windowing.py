@@ -1,7 +1,8 @@
-"""Windows of time: window and aggregateWindow, the latter in the three layouts that the server's planner chooses from."""
+"""Windows of time: window and aggregateWindow, the latter in the layouts that the server's planner chooses from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ts_migration.local.influxdb.flux.errors import RunError, ValueProblem, unsu
 from ts_migration.local.influxdb.flux.evaluation import Builtin, Function, Invocation, apply
 from ts_migration.local.influxdb.flux.functions.aggregating import aggregated_column, refuse_type, storage_layout
 from ts_migration.local.influxdb.flux.functions.declaring import Family, each_table, merged, needed
+from ts_migration.local.influxdb.flux.functions.selecting import ordered
 from ts_migration.local.influxdb.flux.session import Session
 from ts_migration.local.influxdb.flux.streams import Bounds, Stream
 from ts_migration.local.influxdb.flux.tables import (
@@ -78,7 +80,7 @@ def _refuse_location(call: Invocation) -> None:
 def window_tables(
     table: Table, windows: Windows, bounds: Bounds, time_column: str, create_empty: bool
 ) -> Iterator[Table]:
-    """One table for each window that holds rows (or for all), `_start` and `_stop` set to the window cut to the range."""
+    """One table for each window that holds rows (or for all); `_start` and `_stop` are the window cut to the range."""
     ordered, times = by_time(table, time_column)
     starts, stops, low, high = locate(windows, bounds, times)
     wanted = np.arange(len(starts)) if create_empty else np.flatnonzero(high > low)
@@ -178,17 +180,23 @@ def aggregate_window(session: Session, call: Invocation) -> Stream:
             return stream.then(lambda: (_of_storage(table, name, plan) for table in stream.tables()))
         if name in ("count", "sum", "mean"):
             return each_table(call, lambda table: _fused(table, name, plan))
+    if isinstance(function, Builtin) and function.name in aggregates.REDUCERS and usual:
+        reducer = aggregates.REDUCERS[function.name]
+        return each_table(call, lambda table: _computed(table, reducer, plan))
     return _general(call, function, plan)
 
 
-def _reduced(column: Column, times: Array, name: str, plan: _Plan) -> tuple[Array, Column]:
+Reducer = Callable[[Column, Runs], Column]
+
+
+def _reduced(column: Column, times: Array, reducer: Reducer, plan: _Plan) -> tuple[Array, Column]:
     """Times and values of the windows of ascending times."""
     starts, stops, low, high = locate(plan.windows, plan.bounds, times)
     shown = starts if plan.source == "_start" else stops
     if not plan.create_empty:
         full = high > low
         shown, low, high = shown[full], low[full], high[full]
-    return shown, aggregates.reduce_runs(name, column, Runs(low, high))
+    return shown, reducer(column, Runs(low, high))
 
 
 def _of_storage(table: Table, name: str, plan: _Plan) -> Table:
@@ -196,7 +204,7 @@ def _of_storage(table: Table, name: str, plan: _Plan) -> Table:
     column = needed(table, "_value")
     if not aggregates.accepts(name, column.type):
         raise refuse_type(name, column.type)
-    times, values = _reduced(column, needed(table, "_time").values, name, plan)
+    times, values = _reduced(column, needed(table, "_time").values, partial(aggregates.reduce_runs, name), plan)
     return storage_layout(table.key, values, time=Column("_time", ColumnType.TIME, times))
 
 
@@ -206,7 +214,7 @@ def _fused(table: Table, name: str, plan: _Plan) -> Iterable[Table]:
     if not aggregates.accepts(name, column.type):
         raise ValueProblem(f"unsupported aggregate column type {column.type}")
     ordered, in_order = by_time(table, "_time")
-    times, values = _reduced(needed(ordered, plan.column), in_order, name, plan)
+    times, values = _reduced(needed(ordered, plan.column), in_order, partial(aggregates.reduce_runs, name), plan)
     key = table.key
     for label, ns in (("_start", plan.bounds.start), ("_stop", plan.bounds.stop)):
         key = key.with_value(label, ColumnType.TIME, Time(ns))
@@ -215,20 +223,32 @@ def _fused(table: Table, name: str, plan: _Plan) -> Iterable[Table]:
     return [made] if len(made) else []
 
 
+def _computed(table: Table, reducer: Reducer, plan: _Plan) -> Iterable[Table]:
+    """As Flux does its other aggregates: the key, the value, `_time`."""
+    aggregated_column(table, plan.column)
+    ordered, in_order = by_time(table, "_time")
+    times, values = _reduced(needed(ordered, plan.column), in_order, reducer, plan)
+    made = bounded(Table(table.key, (*key_columns(table.key, len(times)), values)), plan.bounds)
+    return [made.with_column(Column("_time", ColumnType.TIME, times))] if len(made) else []
+
+
 def _general(call: Invocation, function: Function | Builtin, plan: _Plan) -> Stream:
     """Any function: each window is a table of its own, and the results are put together again."""
     stream = call.tables()
 
-    def of_table(table: Table) -> Iterator[Table]:
-        parts = list(window_tables(table, plan.windows, plan.bounds, "_time", plan.create_empty))
-        windowed = replace(stream.then(lambda: iter(parts)), read=None)
+    def results(parts: list[Table]) -> list[Table]:
+        windowed = stream.then(lambda: iter(parts))
         made = apply(function, _arguments(function, windowed, plan), call.place)
         if not isinstance(made, Stream):
             raise call.mismatch("fn", "function that gives a stream", made)
-        results = list(made.tables())
+        return list(made.tables())
+
+    def of_table(table: Table) -> Iterator[Table]:
+        full = list(window_tables(table, plan.windows, plan.bounds, "_time", False))
+        made = results(full)
         if plan.create_empty:
-            results = _with_empty(parts, results)
-        timed = (_timed(result, plan) for result in results)
+            made = _with_empty(table, made, plan, results)
+        timed = (_timed(result, plan) for result in made)
         yield from rejoined(timed, plan.bounds, plan.target)
 
     def tables() -> Iterator[Table]:
@@ -247,26 +267,50 @@ def _arguments(function: Function | Builtin, windowed: Stream, plan: _Plan) -> d
     return {**arguments, "column": plan.column} if takes_column else arguments
 
 
-def _with_empty(parts: list[Table], results: list[Table]) -> list[Table]:
-    """A row of nulls for each window that the function left without one."""
-    by_key = {result.key: result for result in results}
-    shape = next((result for result in results if len(result)), None)
+def _with_empty(
+    table: Table, made: list[Table], plan: _Plan, results: Callable[[list[Table]], list[Table]]
+) -> list[Table]:
+    """The results with those of the windows without rows, in the order of the windows.
+
+    What the function makes of no rows is asked once; where that is nothing, or nulls, all such windows get nulls."""
+    starts, stops = plan.windows.clipped(plan.bounds)
+    times = by_time(table, "_time")[1]
+    bare = np.searchsorted(times, starts, "left") == np.searchsorted(times, stops, "left")
+    if not bare.any():
+        return made
+    nothing = table.slice(0, 0)
+    pairs = list(zip(starts[bare].tolist(), stops[bare].tolist(), strict=True))
+    probe = results([bounded(nothing, Bounds(*pairs[0]))])
+    if any(_tells(result) for result in probe):
+        made += results([bounded(nothing, Bounds(*pair)) for pair in pairs])
+        return sorted(made, key=lambda result: _start_of(result.key))
+    shape = next((result for result in (*made, *probe) if result.columns), None)
     if shape is None:
-        return results
-    filled = []
-    for part in parts:
-        result = by_key.get(part.key)
-        if result is not None and len(result):
-            filled.append(result)
-            continue
-        columns = [
-            constant(known.label, known.type, known.value, 1)
-            if (known := part.key.get(column.label)) is not None
-            else nulls(column.label, column.type, 1)
-            for column in shape.columns
-        ]
-        filled.append(Table(part.key, tuple(columns)))
-    return filled
+        return made
+    key = shape.key
+    count = len(pairs)
+    columns = []
+    for column in shape.columns:
+        if column.label in ("_start", "_stop"):
+            columns.append(Column(column.label, ColumnType.TIME, (starts if column.label == "_start" else stops)[bare]))
+        elif (known := key.get(column.label)) is not None:
+            columns.append(constant(column.label, column.type, known.value, count))
+        else:
+            columns.append(nulls(column.label, column.type, count))
+    filled = Table(key, tuple(columns))
+    whole = [merged(key, [*made, filled])] if made else [filled]
+    return [ordered(result, ["_start"], False) for result in whole]
+
+
+def _tells(result: Table) -> bool:
+    """Whether what a function made of no rows is more than nulls."""
+    values = [column for column in result.columns if column.label not in result.key]
+    return len(result) > 0 and any(column.mask().any() for column in values)
+
+
+def _start_of(key: GroupKey) -> int:
+    start = key.get("_start")
+    return start.value.ns if start is not None and isinstance(start.value, Time) else 0
 
 
 def _timed(table: Table, plan: _Plan) -> Table:
