@@ -1,0 +1,331 @@
+"""What is proven of a table, from the manifests alone: no server but S3 is asked, and nothing is judged anew.
+
+A verdict counts only while everything it judged still stands: the same export, conversion, load, mapping and rules.
+Used by status, validate, the roll-up and the report.
+"""
+
+from collections.abc import Mapping as Dict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.errors import Permanent
+from ts_migration.manifests import (
+    AnyManifest,
+    ExportManifest,
+    LineProtocolManifest,
+    LoadManifest,
+    TableManifest,
+    VerdictRecord,
+    VerdictsManifest,
+    fingerprint,
+    read_manifest,
+)
+from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.stages.currency import window_range
+from ts_migration.stages.load import load_settings
+from ts_migration.validation.table import WindowResult
+from ts_migration.windows import Window
+
+READERS = 24
+"""Manifests fetched at a time: 300 windows have 1,200 of them."""
+
+
+class WindowStatus(StrEnum):
+    """What a window comes to. STALE: it was judged, and something it was judged by has changed since."""
+
+    PROVEN = "proven"
+    PASSED = "passed"
+    FAILED = "failed"
+    STALE = "stale"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """Whether verdicts still speak of what is there; if not, why."""
+
+    current: bool
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowManifests:
+    """The manifests of one window, as far as there are any."""
+
+    export: ExportManifest | None = None
+    converted: LineProtocolManifest | None = None
+    loaded: LoadManifest | None = None
+    verdicts: VerdictsManifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What manifests must agree with now: the frozen mapping, where points go, and the rules of the checks."""
+
+    mapping_digest: str
+    load_settings: str
+    rules: str
+
+
+@dataclass(frozen=True)
+class WindowProof:
+    """What one window comes to. Counts are those of its manifests, 0 where there is none."""
+
+    window: Window
+    status: WindowStatus
+    reason: str
+    exported: bool = False
+    """The export still stands for this window."""
+    loaded: bool = False
+    """The whole chain up to the load still stands."""
+    settled: bool = False
+    """Nothing is left to do: proven or passed; where the job has no validation, loaded."""
+    rows: int = 0
+    points: int = 0
+    values: Dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    series: int = 0
+    quarantined: int = 0
+    refused: int = 0
+    seconds: Dict[str, float] = field(default_factory=dict)
+    """Stage -> seconds that its last work took."""
+    verdicts: tuple[VerdictRecord, ...] = ()
+    digest: str = ""
+    """Digest of the verdicts' manifest: what an acceptance names."""
+
+    @property
+    def key(self) -> str:
+        """Partition key."""
+        return self.window.key
+
+    @property
+    def result(self) -> WindowResult:
+        """As the whole-table checks take it."""
+        return WindowResult(self.key, self.status.value, self.reason, self.values, self.series, self.refused)
+
+
+@dataclass(frozen=True)
+class TableProof:
+    """What is proven of one job's table, window by window in time order."""
+
+    job: str
+    source: str
+    bucket: str
+    measurement: str
+    windows: tuple[WindowProof, ...]
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """Status -> windows, all five of them."""
+        return {status.value: sum(window.status is status for window in self.windows) for status in WindowStatus}
+
+    @property
+    def rows(self) -> int:
+        """Rows exported."""
+        return sum(window.rows for window in self.windows)
+
+    @property
+    def points(self) -> int:
+        """Points written."""
+        return sum(window.points for window in self.windows)
+
+    @property
+    def values(self) -> int:
+        """Field values written."""
+        return sum(sum(window.values.values()) for window in self.windows)
+
+    @property
+    def proven(self) -> bool:
+        """Whether every window is."""
+        return all(window.status is WindowStatus.PROVEN for window in self.windows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every window is settled."""
+        return all(window.settled for window in self.windows)
+
+    @property
+    def status(self) -> WindowStatus:
+        """The worst of its windows: failed, then missing, stale, passed, proven."""
+        order = (WindowStatus.FAILED, WindowStatus.MISSING, WindowStatus.STALE, WindowStatus.PASSED)
+        there = {window.status for window in self.windows}
+        return next((status for status in order if status in there), WindowStatus.PROVEN)
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of every window's verdicts."""
+        return fingerprint([(window.key, window.status.value, window.digest) for window in self.windows])
+
+
+def proof_of(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> TableProof:
+    """Read a job's manifests and say what each window of its grid comes to. Lists once and gets concurrently.
+
+    Raises:
+        Permanent: S3 denies the bucket, or a manifest is damaged.
+        Transient: S3 failed for now.
+    """
+    place = config.place(job)
+    there = {found.key for found in bucket.list(place.proof)}
+    table = read_manifest(TableManifest, bucket, place.table_manifest) if place.table_manifest in there else None
+    standing = Standing(
+        mapping_digest=table.mapping_digest if table else "",
+        load_settings=load_settings(job),
+        rules=config.validation_rules.fingerprint,
+    )
+    with ThreadPoolExecutor(READERS, thread_name_prefix="proof") as pool:
+        windows = list(job.grid)
+        read = pool.map(lambda window: _read(bucket, place, window, there), windows)
+        proofs = tuple(
+            window_proof(window, manifests, standing, validated=job.validation_enabled)
+            for window, manifests in zip(windows, read, strict=True)
+        )
+    return TableProof(job.job_name, job.source, job.target_bucket, job.measurement, proofs)
+
+
+def currency_of(window: Window, manifests: WindowManifests, standing: Standing) -> Currency:
+    """Whether the verdicts of a window still speak of what is there. Pure."""
+    verdicts, loaded = manifests.verdicts, manifests.loaded
+    if verdicts is None or loaded is None or manifests.converted is None or manifests.export is None:
+        return Currency(False, ("a stage or its verdicts are missing",))
+    chain = broken_links(window, manifests, standing)
+    stale = [
+        reason
+        for changed, reason in (
+            (verdicts.window != window_range(window), "the checks judged another range"),
+            (verdicts.export != manifests.export.digest, "the export was made again after the checks"),
+            (verdicts.line_protocol != manifests.converted.digest, "the conversion was made again after the checks"),
+            (verdicts.load != loaded.digest, "the load was made again after the checks"),
+            (verdicts.mapping_digest != standing.mapping_digest, "the mapping is another one"),
+            (verdicts.rules != standing.rules, "validation_rules were changed after the checks"),
+        )
+        if changed
+    ]
+    reasons = tuple(dict.fromkeys((*chain, *stale)))
+    return Currency(not reasons, reasons)
+
+
+def broken_links(window: Window, manifests: WindowManifests, standing: Standing) -> tuple[str, ...]:
+    """Where the chain of export, conversion and load does not hold (any more).
+
+    Pure; missing stages are no broken links.
+    """
+    export, converted, loaded = manifests.export, manifests.converted, manifests.loaded
+    wanted = window_range(window)
+    links = [
+        (export is not None and export.window != wanted, "the export is of another range"),
+        (converted is not None and converted.window != wanted, "the conversion is of another range"),
+        (
+            converted is not None and converted.mapping_digest != standing.mapping_digest,
+            "the conversion was made with another mapping",
+        ),
+        (
+            export is not None and converted is not None and converted.parent != export.digest,
+            "the export was made again after the conversion",
+        ),
+        (
+            converted is not None and loaded is not None and loaded.parent != converted.digest,
+            "the conversion was made again after the load",
+        ),
+        (
+            loaded is not None and loaded.settings != standing.load_settings,
+            "the load went to another bucket or measurement",
+        ),
+    ]
+    return tuple(reason for broken, reason in links if broken)
+
+
+def window_proof(
+    window: Window, manifests: WindowManifests, standing: Standing, *, validated: bool = True
+) -> WindowProof:
+    """What a window's manifests come to. Pure.
+
+    Args:
+        window: of the grid, clipped.
+        manifests: as far as there are any.
+        standing: what they must agree with now.
+        validated: whether the job is checked at all.
+    """
+    export, converted, loaded, verdicts = (
+        manifests.export,
+        manifests.converted,
+        manifests.loaded,
+        manifests.verdicts,
+    )
+    broken = broken_links(window, manifests, standing)
+    whole = export is not None and converted is not None and loaded is not None and not broken
+    status, reason = _status(window, manifests, standing, broken, validated=validated)
+    return WindowProof(
+        window=window,
+        status=status,
+        reason=reason,
+        exported=export is not None and export.window == window_range(window),
+        loaded=whole,
+        settled=status in (WindowStatus.PROVEN, WindowStatus.PASSED) or (whole and not validated),
+        rows=export.rows if export else 0,
+        points=loaded.points if loaded else 0,
+        values=converted.values if converted else {},
+        bytes=loaded.bytes if loaded else 0,
+        series=converted.series if converted else 0,
+        quarantined=converted.quarantined if converted else 0,
+        refused=loaded.refused_lines if loaded else 0,
+        seconds={stage.stage: stage.seconds for stage in (export, converted, loaded, verdicts) if stage is not None},
+        verdicts=verdicts.verdicts if verdicts else (),
+        digest=verdicts.digest if verdicts else "",
+    )
+
+
+def _status(
+    window: Window, manifests: WindowManifests, standing: Standing, broken: tuple[str, ...], *, validated: bool
+) -> tuple[WindowStatus, str]:
+    verdicts = manifests.verdicts
+    stages = {"exported": manifests.export, "converted": manifests.converted, "loaded": manifests.loaded}
+    undone = [name for name, manifest in stages.items() if manifest is None]
+    if broken:
+        return WindowStatus.STALE, "; ".join(broken)
+    if undone:
+        return WindowStatus.MISSING, f"not {undone[0]} yet" if len(undone) < 3 else "nothing was done yet"
+    if verdicts is None:
+        return WindowStatus.MISSING, "loaded, not checked" + ("" if validated else ": validation_enabled is false")
+    currency = currency_of(window, manifests, standing)
+    if not currency.current:
+        return WindowStatus.STALE, "; ".join(currency.reasons)
+    return WindowStatus(verdicts.status), _reason(verdicts, manifests)
+
+
+def _reason(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
+    """Why a judged window is what it is, in a line."""
+    failed = [verdict for verdict in verdicts.verdicts if not verdict.passed]
+    if failed:
+        names = ", ".join(verdict.check for verdict in failed)
+        stage = next((verdict.stage for verdict in failed if verdict.stage), None)
+        return f"{names} failed" + (f": broken by the {stage}" if stage else "")
+    if verdicts.status == "proven":
+        return "export equals bucket, value by value"
+    reasons = [f"{verdict.check} by its tolerance" for verdict in verdicts.verdicts if verdict.severity == "WARN"]
+    if manifests.converted and manifests.converted.quarantined:
+        reasons.append(f"{manifests.converted.quarantined:,} rows quarantined")
+    if manifests.loaded and manifests.loaded.refused_lines:
+        reasons.append(f"{manifests.loaded.refused_lines:,} lines refused by the server")
+    return "passed, not proven: " + ", ".join(reasons)
+
+
+def _read(bucket: ExportBucket, place: TablePlace, window: Window, there: set[str]) -> WindowManifests:
+    own = place.window(window.key)
+
+    def read(kind: type[AnyManifest], key: str) -> AnyManifest | None:
+        if key not in there:
+            return None
+        try:
+            return read_manifest(kind, bucket, key)
+        except Permanent as error:
+            raise Permanent(error.what, where=error.where, next_step="delete it and run the window again") from error
+
+    return WindowManifests(
+        export=read(ExportManifest, own.manifest("export")),
+        converted=read(LineProtocolManifest, own.manifest("line_protocol")),
+        loaded=read(LoadManifest, own.manifest("load")),
+        verdicts=read(VerdictsManifest, own.verdicts),
+    )
