@@ -44,8 +44,11 @@ class Manifest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """sha256 of the canonical JSON without `written_at`: children name their parent by it."""
-        content = self.model_dump(mode="json", exclude={"written_at"})
+        """sha256 of the canonical JSON without `written_at` and `seconds`: children name their parent by it.
+
+        Work that is done again and comes to the same result keeps its digest, and with it what was built on it.
+        """
+        content = self.model_dump(mode="json", exclude={"written_at", "seconds"})
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def write(self, bucket: ExportBucket, key: str) -> Self:

@@ -30,7 +30,7 @@ class Reason(StrEnum):
 
     TAG_ENDS_IN_BACKSLASH = "a tag value ends in a backslash, which no spelling of line protocol can say"
     TAG_HOLDS_LINE_FEED = "a tag value holds a line feed, which ends the line"
-    TAG_BACKSLASH_BEFORE_SPECIAL = "a tag value holds a backslash before a comma, equals sign or space"
+    TAGS_MISREAD = "backslashes before a space and before a later comma or equals sign make the server misread the line"
     TAG_HOLDS_SEPARATOR = f"a tag value holds {KEY_SEPARATOR}, at which InfluxDB's files cut the series key"
     KEY_TOO_LONG = f"measurement, tags and a field key are longer than {MAX_KEY_BYTES:,} bytes"
     FLOAT_NOT_FINITE = "a float is NaN or infinite, which line protocol cannot say"

@@ -1,0 +1,268 @@
+"""The encoder against an independent parser: every value arrives, to the bit, or its row is set apart with a reason."""
+
+import itertools
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ts_migration.errors import Permanent
+from ts_migration.line_protocol.encoder import Encoded, encode
+from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
+from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason
+from ts_migration_tests.line_protocol.points import expected, parsed, readable, unsayable
+
+SCHEMA = {
+    "d1": pl.String,
+    "d,2 =": pl.String,
+    "measure_name": pl.String,
+    "f": pl.Float64,
+    "i": pl.Int64,
+    "b": pl.Boolean,
+    "s p": pl.String,
+    "t": pl.Int64,
+    "w": pl.Int64,
+    "time_ns": pl.Int64,
+}
+
+MULTI = Mapping(
+    measurement="my table,é",
+    tags=(TagSource("d1", "a tag"), TagSource("d,2 =", "d,2 ="), TagSource("measure_name", "measure_name")),
+    fields=(
+        FieldSource("b", "b", FieldType.BOOLEAN),
+        FieldSource("f", "f", FieldType.FLOAT),
+        FieldSource("i", "i", FieldType.INTEGER),
+        FieldSource("s p", 's p="q', FieldType.STRING),
+        FieldSource("t", "t", FieldType.STRING, rfc3339=True),
+        FieldSource("w", "w", FieldType.FLOAT),
+    ),
+    measure_names=("m",),
+    dimensions=("d1", "d,2 ="),
+    injective=True,
+)
+
+SINGLE = Mapping(
+    measurement="single",
+    tags=(TagSource("d1", "d1"), TagSource("d,2 =", "x"), TagSource("measure_name", "measure_name", ("both",))),
+    fields=(
+        FieldSource("b", "on off", FieldType.BOOLEAN, ("on",)),
+        FieldSource("f", "temp", FieldType.FLOAT, ("temp",)),
+        FieldSource("f", "wind,speed", FieldType.FLOAT, ("wind",)),
+        FieldSource("i", "count", FieldType.INTEGER, ("count",)),
+        FieldSource("i", "temp", FieldType.FLOAT, ("temp",)),
+        FieldSource("s p", "text", FieldType.STRING, ("text",)),
+        FieldSource("t", "at", FieldType.INTEGER),
+        FieldSource("w", "both", FieldType.INTEGER, ("both",)),
+    ),
+    measure_names=("both", "count", "on", "temp", "text", "wind"),
+    dimensions=("d1", "d,2 ="),
+    injective=True,
+)
+_SPEAKS = {"on": "b", "temp": "f", "wind": "f", "count": "i", "text": "s p", "both": "w"}
+
+nasty = st.text(st.sampled_from([*',= \\"\n\r\t#a', "é", "\0", "😀", "ß"]), max_size=6)
+any_int = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1])
+times = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.sampled_from([-(2**63) + 2, 2**63 - 2, 2**63 - 1])
+maybe = st.none
+
+
+@st.composite
+def multi_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    row = st.fixed_dictionaries(
+        {
+            "d1": maybe() | nasty,
+            "d,2 =": maybe() | nasty,
+            "measure_name": st.just("m"),
+            "f": maybe() | st.floats(),
+            "i": maybe() | any_int,
+            "b": maybe() | st.booleans(),
+            "s p": maybe() | nasty | st.just("tail\\"),
+            "t": maybe() | st.integers(-(2**62), 2**62) | st.just(1_700_000_000 * 10**9),
+            "w": maybe() | any_int,
+            "time_ns": times,
+        }
+    )
+    return draw(st.lists(row, max_size=8))
+
+
+@st.composite
+def single_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    values = {"b": st.booleans(), "f": st.floats(), "i": any_int, "s p": nasty, "w": any_int}
+    rows = []
+    for name in draw(st.lists(st.sampled_from(sorted(_SPEAKS)), max_size=8)):
+        column = "i" if name == "temp" and draw(st.booleans()) else _SPEAKS[name]
+        row: dict[str, Any] = dict.fromkeys(SCHEMA)
+        row |= {"d1": draw(maybe() | nasty), "d,2 =": draw(maybe() | nasty), "measure_name": name}
+        rows.append(
+            row | {column: draw(maybe() | values[column]), "t": draw(maybe() | any_int), "time_ns": draw(times)}
+        )
+    return rows
+
+
+def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def text_of(encoded: Encoded) -> bytes:
+    return bytes(encoded.text)
+
+
+def _holds_for(rows: list[dict[str, Any]], mapping: Mapping) -> None:
+    encoded = encode(frame_of(rows), mapping)
+    sayable = [row for row in rows if not unsayable(row, mapping)]
+    points = [point for row in sayable if (point := expected(row, mapping)) is not None]
+    assert sorted(parsed(text_of(encoded)), key=repr) == sorted(points, key=repr)
+    assert encoded.points + len(encoded.rejects) + encoded.empty == len(rows)
+    assert len(encoded.rejects) == len(rows) - len(sayable)
+    assert len(encoded.accepted) == len(sayable)
+    counts: dict[str, int] = {}
+    for _, _, _, fields in points:
+        for key, _, _ in fields:
+            counts[key] = counts.get(key, 0) + 1
+    assert encoded.counts == counts
+    assert encoded.times.tolist() == [point[2] for point in parsed(text_of(encoded))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(multi_rows())
+def test_every_multi_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
+    _holds_for(rows, MULTI)
+
+
+@settings(max_examples=300, deadline=None)
+@given(single_rows())
+def test_every_single_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
+    _holds_for(rows, SINGLE)
+
+
+@settings(max_examples=500, deadline=None)
+@given(nasty.filter(lambda value: value and "\n" not in value))
+def test_a_tag_value_is_refused_exactly_where_no_spelling_reads_back_as_it(value: str) -> None:
+    assert (len(encode(frame_of([one(d1=value)]), MULTI).rejects) == 0) is readable({"a": value, "measure_name": "m"})
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=50, max_size=200))
+def test_floats_read_back_to_the_same_bits(values: list[float]) -> None:
+    rows = [dict.fromkeys(SCHEMA) | {"measure_name": "m", "f": value, "time_ns": 1} for value in values]
+    _holds_for(rows, MULTI)
+
+
+def one(**values: Any) -> dict[str, Any]:
+    return dict.fromkeys(SCHEMA) | {"measure_name": "m", "f": 1.5, "time_ns": 10} | values
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"f": 0.1}, b"f=0.1"),
+        ({"f": -0.0}, b"f=-0.0"),
+        ({"f": 1e300}, b"f=1e+300"),
+        ({"f": 5e-324}, b"f=5e-324"),
+        ({"f": 7.0}, b"f=7.0"),
+        ({"f": None, "i": -(2**63)}, b"i=-9223372036854775808i"),
+        ({"f": None, "b": True}, b"b=true"),
+        ({"f": None, "s p": 'a"b\\c'}, b's\\ p\\="q="a\\"b\\\\c"'),
+        ({"f": None, "s p": ""}, b's\\ p\\="q=""'),
+        ({"f": None, "t": 1_700_000_000_123_000_000}, b't="2023-11-14T22:13:20.123Z"'),
+        ({"f": None, "t": 1_700_000_000_000_000_000}, b't="2023-11-14T22:13:20Z"'),
+        ({"f": None, "w": 2**53}, b"w=9007199254740992.0"),
+    ],
+)
+def test_values_are_written_as_the_server_reads_them(values: dict[str, Any], line: bytes) -> None:
+    encoded = encode(frame_of([one(**values)]), MULTI)
+    assert encoded.lines() == ["my\\ table\\,é,measure_name=m ".encode() + line + b" 10"]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "column"),
+    [
+        ({"d1": "x\\"}, Reason.TAG_ENDS_IN_BACKSLASH, "d1"),
+        ({"d1": "x\ny"}, Reason.TAG_HOLDS_LINE_FEED, "d1"),
+        ({"d1": "x\\ y", "d,2 =": "\\,"}, Reason.TAGS_MISREAD, ""),
+        ({"d1": "x\\ \\="}, Reason.TAGS_MISREAD, ""),
+        ({"d1": "a#!~#b"}, Reason.TAG_HOLDS_SEPARATOR, "d1"),
+        ({"d1": "x" * 65_536}, Reason.KEY_TOO_LONG, ""),
+        ({"f": math.nan}, Reason.FLOAT_NOT_FINITE, "f"),
+        ({"f": -math.inf}, Reason.FLOAT_NOT_FINITE, "f"),
+        ({"w": 2**53 + 1}, Reason.INTEGER_NOT_EXACT, "w"),
+        ({"w": 2**63 - 1}, Reason.INTEGER_NOT_EXACT, "w"),
+        ({"s p": "é" * (MAX_STRING_BYTES // 2 + 1)}, Reason.STRING_TOO_LONG, "s p"),
+        ({"time_ns": 2**63 - 1}, Reason.TIME_OUT_OF_RANGE, "time_ns"),
+    ],
+)
+def test_a_row_that_cannot_be_said_is_set_apart_with_its_reason_and_the_rest_is_written(
+    values: dict[str, Any], reason: Reason, column: str
+) -> None:
+    encoded = encode(frame_of([one(), one(**values), one(time_ns=11)]), MULTI)
+    assert encoded.points == 2
+    assert encoded.rejects.reasons.to_list() == [reason.value]
+    assert encoded.rejects.columns.to_list() == [column]
+    assert encoded.rejects.rows.rows(named=True)[0] == pytest.approx(one(**values), nan_ok=True)
+
+
+def test_a_string_of_one_mebibyte_is_written() -> None:
+    assert encode(frame_of([one(**{"s p": "x" * MAX_STRING_BYTES})]), MULTI).points == 1
+
+
+def test_the_longest_series_key_the_server_takes_is_written() -> None:
+    longest = 65_535 - 4 - len('s\\ p\\="q') - len("my\\ table\\,é,a\\ tag=,measure_name=m".encode())
+    assert encode(frame_of([one(d1="x" * longest)]), MULTI).points == 1
+    assert encode(frame_of([one(d1="x" * (longest + 1))]), MULTI).points == 0
+
+
+def test_null_and_empty_dimensions_make_no_tag() -> None:
+    encoded = encode(frame_of([one(d1="", **{"d,2 =": None})]), MULTI)
+    assert encoded.lines() == ["my\\ table\\,é,measure_name=m f=1.5 10".encode()]
+
+
+@pytest.mark.parametrize("value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\\\ x\\\\,"])
+def test_a_backslash_before_a_special_character_is_kept_as_real_servers_keep_it(value: str) -> None:
+    point = parsed(text_of(encode(frame_of([one(d1=value)]), MULTI)))[0]
+    assert dict(point[1])["a tag"] == value
+
+
+def test_lines_are_sorted_by_series_and_then_by_time() -> None:
+    rows = [one(d1=tag, time_ns=time) for time in (3, 1, 2) for tag in ("b", "a")]
+    points = parsed(text_of(encode(frame_of(rows), MULTI)))
+    assert [(point[1][0][1], point[2]) for point in points] == [(tag, time) for tag in "ab" for time in (1, 2, 3)]
+
+
+def test_tags_are_written_in_the_order_of_their_key_bytes() -> None:
+    encoded = encode(frame_of([one(d1="1", **{"d,2 =": "2"})]), MULTI)
+    assert encoded.lines()[0].startswith("my\\ table\\,é,a\\ tag=1,d\\,2\\ \\==2,measure_name=m ".encode())
+
+
+def test_a_row_without_a_field_is_counted_and_not_written() -> None:
+    encoded = encode(frame_of([one(f=None), one()]), MULTI)
+    assert (encoded.points, encoded.empty, len(encoded.rejects)) == (1, 1, 0)
+
+
+def test_an_empty_frame_becomes_no_line() -> None:
+    encoded = encode(frame_of([]), MULTI)
+    assert (text_of(encoded), encoded.points, encoded.counts) == (b"", 0, {})
+
+
+def test_a_measure_name_that_came_later_stops_the_conversion_and_says_the_way_out() -> None:
+    with pytest.raises(Permanent, match=r"measure_name 'new'.*ts-migration reset"):
+        encode(frame_of([one(), one(measure_name="new")]), MULTI)
+
+
+def test_a_measure_name_of_null_is_no_known_one() -> None:
+    with pytest.raises(Permanent, match="measure_name None"):
+        encode(frame_of([one(measure_name=None)]), MULTI)
+
+
+def test_a_known_measure_name_with_a_value_of_a_new_type_stops_the_conversion() -> None:
+    row = dict.fromkeys(SCHEMA) | {"measure_name": "on", "f": 1.0, "time_ns": 1}
+    with pytest.raises(Permanent, match="measure_name 'on' in the column 'f'"):
+        encode(frame_of([row]), SINGLE)
+
+
+def test_a_field_string_may_hold_line_feeds_and_is_not_cut() -> None:
+    encoded = encode(frame_of([one(**{"s p": "a\nb"}), one(time_ns=11)]), MULTI)
+    assert encoded.points == 2
+    assert [bytes(encoded.text[start:end]).count(b"\n") for start, end in itertools.pairwise(encoded.offsets)] == [2, 1]
