@@ -58,7 +58,7 @@ def _onboard(catalog: Catalog, options: argparse.Namespace) -> None:
 def _enforce_retention(services: Services, stop: threading.Event) -> None:
     while not stop.is_set():
         for bucket in services.catalog.buckets():
-            if bucket.retention_seconds:
+            if bucket.retention_seconds and services.engine.used(bucket.id):
                 before = services.clock() - bucket.retention_seconds * NANOSECONDS
                 services.engine.bucket(bucket.id).expire(before)
         stop.wait(RETENTION_CHECK_SECONDS)

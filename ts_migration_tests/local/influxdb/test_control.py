@@ -1,5 +1,6 @@
 """The control API as `influxdb_client.InfluxDBClient` uses it, and as people with `curl` do."""
 
+import gzip
 import json
 import uuid
 from collections.abc import Iterator
@@ -126,6 +127,40 @@ def test_the_client_writes_and_deletes_points(client: InfluxDBClient, influxdb: 
     client.delete_api().delete("1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z", '_measurement="m" AND a="1"', bucket)
     with pytest.raises(ApiException, match="unable to parse 'm f='"):
         api.write(bucket=bucket, record="m f=")
+
+
+def test_the_client_queries_by_flux_parsed_raw_and_as_rows(client: InfluxDBClient):
+    bucket = client.buckets_api().create_bucket(bucket_name=unique("points")).name
+    lines = [f"m,a={n % 2} f={n}.5,g={n}i {n}" for n in range(1, 41)]
+    client.write_api(write_options=SYNCHRONOUS).write(bucket=bucket, record=lines)
+    query = f'from(bucket: "{bucket}") |> range(start: 0, stop: 1) |> filter(fn: (r) => r._field == "f")'
+    api = client.query_api()
+    records = [record for table in api.query(query) for record in table.records]
+    assert sorted(record.get_value() for record in records) == [n + 0.5 for n in range(1, 41)]
+    assert len([row for row in api.query_csv(query) if row and row[-1] in ("0", "1")]) == 40
+    raw = api.query_raw(query)
+    assert raw.data.startswith(b"#datatype,string,long,")
+
+
+def test_a_long_answer_is_compressed_for_those_who_ask_and_a_short_one_is_not(influxdb: Running):
+    target = Target(*influxdb)
+    headers = {"Authorization": f"Token {influxdb.token}", "Content-Type": "application/vnd.flux"}
+    lines = b"".join(b"gz f=%d %d\n" % (n, n) for n in range(1, 200))
+    written = target.request("POST", "/api/v2/write", {"org": influxdb.org, "bucket": "default"}, lines, headers)
+    assert written.status == 204
+    everything = b'from(bucket: "default") |> range(start: 0) |> filter(fn: (r) => r._measurement == "gz")'
+    answers = {}
+    for query in (everything, everything + b" |> limit(n: 1)"):
+        for accepted in ("gzip", "identity"):
+            asked = headers | {"Accept-Encoding": accepted}
+            answers[query, accepted] = target.request("POST", "/api/v2/query", {"org": influxdb.org}, query, asked)
+    long, short = answers[everything, "gzip"], answers[everything + b" |> limit(n: 1)", "gzip"]
+    assert long.headers["Content-Encoding"] == "gzip"
+    plain = answers[everything, "identity"]
+    assert "Content-Encoding" not in plain.headers
+    # _stop is the moment of the query.
+    assert gzip.decompress(long.data).count(b"\r\n") == plain.data.count(b"\r\n") > 200
+    assert "Content-Encoding" not in short.headers
 
 
 def test_setup_is_allowed_once(influxdb: Running):

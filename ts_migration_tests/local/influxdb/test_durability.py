@@ -116,11 +116,31 @@ def test_a_flush_that_dies_half_way_loses_nothing(tmp_path: Path, monkeypatch: p
         patch.setattr(f"ts_migration.local.influxdb.storage.bucket.{dies_at}", die)
         with pytest.raises(KeyboardInterrupt):
             bucket.flush()
+    everything = {((), 1): {"f": 2}, ((), 2): {"f": 3}}
+    assert contents(bucket) == everything
     bucket = Bucket(tmp_path)
-    assert contents(bucket) == {((), 1): {"f": 2}, ((), 2): {"f": 3}}
+    assert contents(bucket) == everything
     bucket.flush()
     bucket.close()
-    assert contents(Bucket(tmp_path)) == {((), 1): {"f": 2}, ((), 2): {"f": 3}}
+    assert contents(Bucket(tmp_path)) == everything
+
+
+def test_a_flush_that_failed_is_made_up_for_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bucket = Bucket(tmp_path)
+    write(bucket, "m f=1 1")
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ts_migration.local.influxdb.storage.bucket.write_segment", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            bucket.flush()
+    write(bucket, "m f=2 1\nm f=2 2")
+    bucket.flush()
+    bucket.close()
+    assert len(list(tmp_path.glob("wal-*.log"))) == 1
+    assert contents(Bucket(tmp_path)) == {((), 1): {"f": 2.0}, ((), 2): {"f": 2.0}}
 
 
 def test_a_delete_is_durable_and_does_not_reach_points_written_after_it(tmp_path: Path):

@@ -4,6 +4,7 @@ The lock orders writers; whoever reads takes a snapshot and needs no lock. One p
 delete) runs at a time.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from ts_migration.local.influxdb.storage.compaction import overlapping, sliced
 from ts_migration.local.influxdb.storage.field_types import FieldTypes, Judgement, PartialWrite, kept_columns
 from ts_migration.local.influxdb.storage.manifest import Manifest, read_manifest, write_manifest
 from ts_migration.local.influxdb.storage.records import Deleted, Written, decode, encode
-from ts_migration.local.influxdb.storage.runs import FieldId, Part, PartColumn, Run, merge
+from ts_migration.local.influxdb.storage.runs import FieldId, Part, PartColumn, Run, merge, without
 from ts_migration.local.influxdb.storage.segments import Segment, read_segment, write_segment
 from ts_migration.local.influxdb.storage.series_ids import SeriesIds
 from ts_migration.local.influxdb.storage.shard_groups import ShardGroups
@@ -31,6 +32,8 @@ STALL_AT_BYTES = 4 * FLUSH_AT_BYTES
 """Size of the log at which writers wait for the flush that is under way."""
 MERGE_RUNS_AT = 8
 """Runs of one measurement in memory before they are merged to one."""
+
+_LOGGER = logging.getLogger(__name__)
 
 BEYOND_RETENTION = "points beyond retention policy"
 
@@ -78,17 +81,8 @@ class Bucket:
         for group in record.groups:
             self._groups.add(group)
         part = self._renumbered(record.part, record.keys)
-        shards = self._groups.find(part.times)
         names = [self._ids.series(self._ids.id_of(key)).measurement for key in record.keys]
-        numbers: dict[str, int] = {}
-        measurement_of = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
-        measurements = list(numbers)
-        starts, shard_of = np.unique(shards, return_inverse=True)
-        group_of = shard_of * len(measurements) + measurement_of[record.part.series]
-        for (name, type_), column in part.columns.items():
-            for number in np.unique(group_of if column.rows is None else group_of[column.rows]).tolist():
-                shard, measurement = divmod(number, len(measurements))
-                self._types.pin(int(starts[shard]), measurements[measurement], name, type_)
+        self._types.pin_written(record.part, self._groups.find(part.times), names)
         self._pending.append(part)
 
     def _renumbered(self, part: Part, keys: list[bytes]) -> Part:
@@ -269,9 +263,10 @@ class Bucket:
 
     def _delete_points(self, ids: npt.NDArray[np.int32], start_ns: int, stop_ns: int) -> None:
         self._settle()
+        rank = self._ids.rank()
         touched: set[str] = set()
         for measurement, runs in list(self._runs.items()):
-            left = [self._without(run, ids, start_ns, stop_ns) for run in runs]
+            left = [without(run, ids, start_ns, stop_ns, rank) for run in runs]
             if any(new is not old for new, old in zip(left, runs, strict=True)):
                 touched.add(measurement)
                 self._runs[measurement] = [run for run in left if run is not None]
@@ -280,7 +275,7 @@ class Bucket:
         replaced: list[Segment] = []
         gone: list[Path] = []
         for segment in self._segments:
-            run = self._without(segment.run, ids, start_ns, stop_ns)
+            run = without(segment.run, ids, start_ns, stop_ns, rank)
             if run is segment.run:
                 replaced.append(segment)
                 continue
@@ -291,18 +286,9 @@ class Bucket:
         self._segments = replaced
         self._forget_types(touched, start_ns, stop_ns)
         if gone:
-            self._save()
+            self._save(replaced)
             for path in gone:
                 path.unlink(missing_ok=True)
-
-    def _without(self, run: Run, ids: npt.NDArray[np.int32], start_ns: int, stop_ns: int) -> Run | None:
-        if run.min_time > stop_ns or run.max_time < start_ns:
-            return run
-        hit = np.repeat(np.isin(run.series, ids), np.diff(run.starts))
-        hit &= (run.times >= start_ns) & (run.times <= stop_ns)
-        if not hit.any():
-            return run
-        return None if hit.all() else merge([run.whole().where(~hit)], self._ids.rank())
 
     def _forget_types(self, measurements: set[str], start_ns: int, stop_ns: int) -> None:
         for group in self._groups.all():
@@ -319,6 +305,9 @@ class Bucket:
     def _flush_in_background(self) -> None:
         try:
             self.flush()
+        except Exception:
+            # Nothing is lost: the points stay in memory and in the log.
+            _LOGGER.exception("%s: the flush failed, the next one tries again", self._directory)
         finally:
             with self._lock:
                 self._flusher = None
@@ -335,19 +324,29 @@ class Bucket:
                 self._log.rotate()
                 new_first = self._log.number
                 rank = self._ids.rank()
-            fresh: list[Segment] = []
-            for measurement, runs in self._flushing.items():
-                merged = runs[0] if len(runs) == 1 else merge([run.whole() for run in runs], rank)
-                if merged is not None:
-                    fresh += [self._write(measurement, piece) for piece in sliced(merged, rank)]
-            with self._lock:
-                old_first, self._first_log = self._first_log, new_first
-                self._segments += fresh
-                self._flushing = {}
-                self._save()
-            for number in range(old_first, new_first):
-                log_path(self._directory, number).unlink(missing_ok=True)
+            try:
+                fresh = self._written(self._flushing, rank)
+                with self._lock:
+                    self._save([*self._segments, *fresh], new_first)
+                    self._flushing = {}
+            except BaseException:
+                with self._lock:
+                    for measurement, runs in self._flushing.items():
+                        self._runs[measurement] = [*runs, *self._runs.get(measurement, [])]
+                    self._flushing = {}
+                raise
+            for path in self._directory.glob("wal-*.log"):
+                if path.name < log_path(self._directory, new_first).name:
+                    path.unlink()
             self._compact()
+
+    def _written(self, runs: dict[str, list[Run]], rank: npt.NDArray[np.int64]) -> list[Segment]:
+        fresh: list[Segment] = []
+        for measurement, found in runs.items():
+            merged = found[0] if len(found) == 1 else merge([run.whole() for run in found], rank)
+            if merged is not None:
+                fresh += [self._write(measurement, piece) for piece in sliced(merged, rank)]
+        return fresh
 
     def _compact(self) -> None:
         """Merge segments that overlap in time; called with maintenance held, so that nothing else replaces segments."""
@@ -359,8 +358,7 @@ class Bucket:
             fresh = [self._write(group[0].measurement, piece) for piece in pieces]
             old = {segment.path for segment in group}
             with self._lock:
-                self._segments = [segment for segment in self._segments if segment.path not in old] + fresh
-                self._save()
+                self._save([*(segment for segment in self._segments if segment.path not in old), *fresh])
             for path in old:
                 path.unlink()
 
@@ -372,16 +370,19 @@ class Bucket:
         write_segment(path, measurement, run, keys)
         return read_segment(path, self._ids)
 
-    def _save(self) -> None:
+    def _save(self, segments: list[Segment], first_log: int | None = None) -> None:
+        """Make these segments the bucket's, on disk first; with `first_log`, they hold all that earlier logs say."""
+        first_log = self._first_log if first_log is None else first_log
         sync_directory(self._directory)
         manifest = Manifest(
-            segments=[segment.path.name for segment in self._segments],
-            first_log=self._first_log,
+            segments=[segment.path.name for segment in segments],
+            first_log=first_log,
             next_file=self._next_file,
             groups=self._groups.all(),
             types=list(self._types.rows()),
         )
         write_manifest(self._directory, manifest)
+        self._segments, self._first_log = segments, first_log
 
     def expire(self, before_ns: int) -> None:
         """Drop the shard groups that ended before this time, as retention does, with their types."""

@@ -24,6 +24,10 @@ class Engine:
                 found = self._open[bucket_id] = Bucket(self._directory / bucket_id)
             return found
 
+    def used(self, bucket_id: str) -> bool:
+        """Whether anything was ever asked of or written to a bucket."""
+        return (self._directory / bucket_id).exists()
+
     def drop(self, bucket_id: str) -> None:
         """Delete a bucket's points for good."""
         with self._lock:

@@ -15,6 +15,7 @@ from ts_migration.local.influxdb.line_protocol.batch import Batch, BatchColumn, 
 from ts_migration.local.influxdb.line_protocol.go_text import to_text
 from ts_migration.local.influxdb.line_protocol.parser import fields_of_line
 from ts_migration.local.influxdb.points import FieldType
+from ts_migration.local.influxdb.storage.runs import Part
 
 MAX_STRING_BYTES = 1 << 20
 """Longest string field that a server keeps, in bytes (tsdb/field_validator.go MaxFieldValueLength)."""
@@ -78,6 +79,18 @@ class FieldTypes:
     def pin(self, shard: int, measurement: str, name: str, type_: FieldType) -> None:
         """Pin a type."""
         self.pins.setdefault(shard, {}).setdefault(measurement, {})[name] = type_
+
+    def pin_written(self, part: Part, shards: Ints, names: list[str]) -> None:
+        """Pin the types of points that were accepted before; `names` are the measurements of the part's series."""
+        numbers: dict[str, int] = {}
+        measurement_of = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+        measurements = list(numbers)
+        starts, shard_of = np.unique(shards, return_inverse=True)
+        group_of = shard_of * len(measurements) + measurement_of[part.series]
+        for (name, type_), column in part.columns.items():
+            for number in _distinct(group_of if column.rows is None else group_of[column.rows]):
+                shard, measurement = divmod(number, len(measurements))
+                self.pin(int(starts[shard]), measurements[measurement], name, type_)
 
     def forget(self, shard: int, measurement: str | None = None) -> None:
         """Forget the types of a measurement, or of all, in a shard group that holds none of its points any more."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from ts_migration.local.influxdb.line_protocol.batch import Values, concat, take
 from ts_migration.local.influxdb.points import FieldType
@@ -188,6 +187,17 @@ def _run(series: Ids, times: Ints, columns: dict[FieldId, RunColumn]) -> Run | N
     )
 
 
+def without(run: Run, series: Ids, start_ns: int, stop_ns: int, rank: Ints) -> Run | None:
+    """The run less the points of these series between two times, both inclusive: itself where it has none of them."""
+    if run.min_time > stop_ns or run.max_time < start_ns:
+        return run
+    hit = np.repeat(np.isin(run.series, series), np.diff(run.starts))
+    hit &= (run.times >= start_ns) & (run.times <= stop_ns)
+    if not hit.any():
+        return run
+    return None if hit.all() else merge([run.whole().where(~hit)], rank)
+
+
 def objects(values: Values) -> npt.NDArray[np.object_]:
     """A string column as Python str, surrogateescape; equal strings share one object."""
     encoded = values.dictionary_encode()
@@ -195,8 +205,3 @@ def objects(values: Values) -> npt.NDArray[np.object_]:
     texts = np.empty(len(distinct), dtype=object)
     texts[:] = [None if text is None else text.decode("utf-8", "surrogateescape") for text in distinct]
     return texts[np.asarray(encoded.indices)] if len(distinct) else np.empty(0, dtype=object)
-
-
-def empty_values(type_: FieldType) -> Values:
-    """A column of this type without a row."""
-    return pa.array([], type=pa.large_binary()) if type_ is FieldType.STRING else np.empty(0)
