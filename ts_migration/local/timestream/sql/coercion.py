@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ts_migration.local.timestream.catalog import ArrayType, DataType, RowField, RowType, ScalarType
 from ts_migration.local.timestream.sql import calendar, moments
 from ts_migration.local.timestream.sql.syntax import Literal
-from ts_migration.local.timestream.sql.typed import INTEGERS, NUMBERS, Typed, constant, let, physical, spoken
+from ts_migration.local.timestream.sql.typed import INTEGERS, NUMBERS, Typed, constant, failure, let, physical, spoken
 
 S = ScalarType
 
@@ -126,14 +126,14 @@ def _rounded(target: str) -> Callable[[Typed, bool], str]:
     return rule
 
 
-def _checked(target: str, allowed: str) -> Callable[[Typed, bool], str]:
+def _checked(result: ScalarType, allowed: str) -> Callable[[Typed, bool], str]:
     """A cast from text that DuckDB would do for more texts than Trino: spaces, ``1_000``, ``1.5`` to an integer."""
-    name = target.lower()
+    target = physical(result)
 
     def rule(value: Typed, safe: bool) -> str:
         def body(v: str) -> str:
             known = f"WHEN regexp_full_match({v}, '{allowed}') AND TRY_CAST({v} AS {target}) IS NOT NULL"
-            return f"CASE {known} THEN TRY_CAST({v} AS {target}){_otherwise(v, name, safe)} END"
+            return f"CASE {known} THEN TRY_CAST({v} AS {target}){_otherwise(v, result, safe)} END"
 
         return let((value,), body)
 
@@ -143,25 +143,28 @@ def _checked(target: str, allowed: str) -> Callable[[Typed, bool], str]:
 def _boolean_of_text(value: Typed, safe: bool) -> str:
     def body(v: str) -> str:
         known = f"WHEN lower({v}) IN ('t', 'true', '1') THEN TRUE WHEN lower({v}) IN ('f', 'false', '0') THEN FALSE"
-        return f"CASE {known}{_otherwise(v, 'boolean', safe)} END"
+        return f"CASE {known}{_otherwise(v, S.BOOLEAN, safe)} END"
 
     return let((value,), body)
 
 
-def _time_of_text(name: str, read: Callable[[str], str]) -> Callable[[Typed, bool], str]:
+def _time_of_text(result: ScalarType, read: Callable[[str], str]) -> Callable[[Typed, bool], str]:
     def rule(value: Typed, safe: bool) -> str:
         def body(v: str) -> str:
             parsed = read(v)
-            return parsed if safe else f"CASE WHEN ({parsed}) IS NOT NULL THEN {parsed}{_otherwise(v, name, safe)} END"
+            return (
+                parsed if safe else f"CASE WHEN ({parsed}) IS NOT NULL THEN {parsed}{_otherwise(v, result, safe)} END"
+            )
 
         return let((value,), body)
 
     return rule
 
 
-def _otherwise(value: str, name: str, safe: bool) -> str:
+def _otherwise(value: str, target: ScalarType, safe: bool) -> str:
     """The ELSE of a cast that failed; text that is NULL stays NULL."""
-    return "" if safe else f" WHEN {value} IS NOT NULL THEN error('Cannot cast ''' || {value} || ''' to {name}')"
+    message = f"'Cannot cast ''' || {value} || ''' to {spoken(target)}'"
+    return "" if safe else f" WHEN {value} IS NOT NULL THEN {failure(message, target)}"
 
 
 def _via(read: Callable[[str], str]) -> Callable[[Typed, bool], str]:
@@ -215,12 +218,12 @@ _RULES: dict[tuple[DataType, ScalarType], Callable[[Typed, bool], str]] = {
     (S.BOOLEAN, S.INTEGER): _direct("INTEGER"),
     (S.BOOLEAN, S.DOUBLE): _direct("DOUBLE"),
     (S.BOOLEAN, S.VARCHAR): _direct("VARCHAR"),
-    (S.VARCHAR, S.BIGINT): _checked("BIGINT", "[+-]?[0-9]+"),
-    (S.VARCHAR, S.INTEGER): _checked("INTEGER", "[+-]?[0-9]+"),
-    (S.VARCHAR, S.DOUBLE): _checked("DOUBLE", _DOUBLE_TEXT),
+    (S.VARCHAR, S.BIGINT): _checked(S.BIGINT, "[+-]?[0-9]+"),
+    (S.VARCHAR, S.INTEGER): _checked(S.INTEGER, "[+-]?[0-9]+"),
+    (S.VARCHAR, S.DOUBLE): _checked(S.DOUBLE, _DOUBLE_TEXT),
     (S.VARCHAR, S.BOOLEAN): _boolean_of_text,
-    (S.VARCHAR, S.TIMESTAMP): _time_of_text("timestamp", calendar.parse_timestamp),
-    (S.VARCHAR, S.DATE): _checked("DATE", "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"),
+    (S.VARCHAR, S.TIMESTAMP): _time_of_text(S.TIMESTAMP, calendar.parse_timestamp),
+    (S.VARCHAR, S.DATE): _checked(S.DATE, "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"),
     (S.TIMESTAMP, S.VARCHAR): _via(calendar.timestamp_text),
     (S.TIMESTAMP, S.DATE): _via(calendar.date_of),
     (S.TIMESTAMP, S.TIME): _via(lambda v: calendar.modulo(v, moments.DAY)),

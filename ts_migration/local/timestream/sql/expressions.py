@@ -24,7 +24,7 @@ from ts_migration.local.timestream.sql.operators import (
 )
 from ts_migration.local.timestream.sql.refusal import SqlRefused
 from ts_migration.local.timestream.sql.scope import Scope, struct_name
-from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, constant, let, spoken, text
+from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, constant, failure, let, spoken, text
 from ts_migration.local.timestream.sql.windows import is_window_function, window_call
 
 if TYPE_CHECKING:
@@ -255,14 +255,15 @@ class ExpressionTranslator:
         if not isinstance(operand.type, ArrayType) or index.type not in INTEGERS:
             raise NotApplicable("[]", operand, index)
 
-        def body(array: str, i: str) -> str:
-            return (
-                f"CASE WHEN {i} < 1 THEN error('SQL array indices start at 1')"
-                f" WHEN {i} > len({array}) THEN error('Array subscript must be less than or equal to array length: '"
-                f" || {i} || ' > ' || len({array})) ELSE {array}[{i}] END"
-            )
+        element = operand.type.element
 
-        return Typed(let((operand, index), body), operand.type.element)
+        def body(array: str, i: str) -> str:
+            below = failure("'SQL array indices start at 1'", element)
+            message = f"'Array subscript must be less than or equal to array length: ' || {i} || ' > ' || len({array})"
+            beyond = failure(message, element)
+            return f"CASE WHEN {i} < 1 THEN {below} WHEN {i} > len({array}) THEN {beyond} ELSE {array}[{i}] END"
+
+        return Typed(let((operand, index), body), element)
 
     def _call(self, node: s.Call) -> Typed:
         if is_window_function(node):

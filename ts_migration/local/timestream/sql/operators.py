@@ -9,7 +9,7 @@ from __future__ import annotations
 from ts_migration.local.timestream.catalog import ArrayType, RowType, ScalarType, TimeSeriesType
 from ts_migration.local.timestream.sql import calendar, moments
 from ts_migration.local.timestream.sql.coercion import CannotCast, coerce, common_type, meeting_type
-from ts_migration.local.timestream.sql.typed import INTEGERS, INTERVALS, NUMBERS, Typed, let, spoken
+from ts_migration.local.timestream.sql.typed import INTEGERS, INTERVALS, NUMBERS, Typed, failure, let, spoken
 
 S = ScalarType
 
@@ -97,7 +97,7 @@ def _times(operator: str, left: Typed, right: Typed) -> Typed:
 
 
 def _date_and_days(operator: str, date: str, interval: str) -> str:
-    refused = "error('Cannot add hour, minutes or seconds to a date')"
+    refused = failure("'Cannot add hour, minutes or seconds to a date'", S.DATE)
     days = f"CAST({interval} // {moments.DAY} AS INTEGER)"
     return f"CASE WHEN {interval} % {moments.DAY} <> 0 THEN {refused} ELSE {date} {operator} {days} END"
 

@@ -90,8 +90,8 @@ class QueryTranslator:
         if isinstance(expression, s.Literal) and expression.type is ScalarType.INTEGER:
             if not isinstance(expression.value, int) or not 1 <= expression.value <= len(body.outputs):
                 raise self.source.refuse(item.at, f"ORDER BY position {expression.value} is not in select list")
-            return order_key(str(expression.value), item)
-        return order_key(translator.typed(expression).sql, item)
+            return order_key(expression.value, item)
+        return order_key(translator.typed(expression), item)
 
     def _body(self, node: s.Body, outer: Scope | None) -> TranslatedQuery:
         match node:

@@ -44,19 +44,26 @@ class Scope:
     """The fields of one query level, and the level around it.
 
     After grouping, ``grouped`` maps the text of each grouped column to what it became; other columns are then refused.
+    A ``closed`` scope refuses columns of the levels around it: an aggregate of them would belong to that level.
     """
 
     fields: tuple[Field, ...]
     parent: Scope | None = None
     grouped: Mapping[str, Typed] | None = None
+    closed: bool = False
 
     def resolve(self, source: Source, name: Name) -> Typed:
         """The value of a column reference. SqlRefused if there is none, more than one, or it is not grouped."""
         scope: Scope | None = self
+        closed = False
         while scope is not None:
             found = scope._own(source, name)
+            if found is not None and closed:
+                message = f"Column '{'.'.join(name.parts)}' of an outer query inside an aggregate is not supported"
+                raise source.refuse(name.at, message)
             if found is not None:
                 return found
+            closed = closed or scope.closed
             scope = scope.parent
         raise source.refuse(name.at, f"Column '{'.'.join(name.parts)}' does not exist")
 

@@ -113,7 +113,7 @@ def _level(
     keys = [_key(queries, node, expression, items) for expression in node.group_by]
     below = ExpressionTranslator(queries, scope, "GROUP BY", stars)
     typed_keys = [below.typed(key) for key in keys]
-    inside = ExpressionTranslator(queries, scope, "Aggregate", stars)
+    inside = ExpressionTranslator(queries, dataclasses.replace(scope, closed=True), "Aggregate", stars)
     typed_calls = [_aggregate(queries, inside, call) for call in calls]
     alias, computed = queries.fresh("g"), [*typed_keys, *typed_calls]
     columns = ", ".join(f"{value.sql} AS {column_name(i)}" for i, value in enumerate(computed)) or "count(*) AS _0"
@@ -158,7 +158,7 @@ def _aggregate(queries: QueryTranslator, inside: ExpressionTranslator, call: s.C
     if call.ignore_nulls:
         raise queries.source.refuse(call.at, "IGNORE NULLS is for window functions only")
     arguments = [inside.typed(argument) for argument in call.arguments]
-    keys = ", ".join(order_key(inside.typed(item.expression).sql, item) for item in call.order_by)
+    keys = ", ".join(order_key(inside.typed(item.expression), item) for item in call.order_by)
     order = f" ORDER BY {keys}" if keys else ""
     try:
         return aggregates.build(call.function, arguments, star=call.star, distinct=call.distinct, order=order).typed()
@@ -204,11 +204,11 @@ def _order(
             raise translator.refuse(key.at, "Column of ORDER BY is ambiguous")
         position = _position(translator, key, items, values, aliases)
         if position is not None:
-            keys.append(order_key(str(position), key))
+            keys.append(order_key(position, key))
         elif node.distinct:
             raise translator.refuse(key.at, "For SELECT DISTINCT, ORDER BY expressions must appear in select list")
         else:
-            keys.append(order_key(named.typed(key.expression).sql, key))
+            keys.append(order_key(named.typed(key.expression), key))
     return keys
 
 

@@ -6,7 +6,7 @@ from ts_migration.local.timestream.catalog import ArrayType, DataType, ScalarTyp
 from ts_migration.local.timestream.sql.coercion import coerce, common_type
 from ts_migration.local.timestream.sql.operators import concatenate
 from ts_migration.local.timestream.sql.signatures import BadArguments, Function, constant_text, count, one_type, wanted
-from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, let, text
+from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, failure, let, text
 
 S = ScalarType
 
@@ -15,6 +15,11 @@ _WHITE_SPACE = text(
     + "".join(map(chr, [0x2028, 0x2029, 0x205F, 0x3000]))
 )
 """What Java's Character.isWhitespace calls so, which is what trim takes away."""
+
+_FROM_ONE = "'Index must be greater than zero'"
+_ARRAYS_FROM_ONE = "'SQL array indices start at 1'"
+_SAME_LENGTH = "'The input strings to hamming_distance function must have the same length'"
+_ONE_CHARACTER = "'Input string must be a single character string'"
 
 _I = S.BIGINT
 _V = S.VARCHAR
@@ -55,8 +60,8 @@ def _pad(name: str) -> Function:
         values = wanted(name, arguments, _V, _I, _V)
 
         def body(value: str, size: str, fill: str) -> str:
-            range_ = "error('Target length must be in the range [0..2147483647]')"
-            padding = "error('Padding string must not be empty')"
+            range_ = failure("'Target length must be in the range [0..2147483647]'", _V)
+            padding = failure("'Padding string must not be empty'", _V)
             refused = f"WHEN {size} < 0 OR {size} > 2147483647 THEN {range_} WHEN {fill} = '' THEN {padding}"
             return f"CASE {refused} ELSE {name}({value}, CAST({size} AS INTEGER), {fill}) END"
 
@@ -87,7 +92,7 @@ def _split_part(arguments: list[Typed], _now: int) -> Typed:
     values = wanted("split_part", arguments, _V, _V, _I)
 
     def body(value: str, delimiter: str, index: str) -> str:
-        refused = f"CASE WHEN {index} < 1 THEN error('Index must be greater than zero')"
+        refused = f"CASE WHEN {index} < 1 THEN {failure(_FROM_ONE, _V)}"
         return f"{refused} ELSE string_split({value}, {delimiter})[{index}] END"
 
     return Typed(let(tuple(values), body), _V)
@@ -134,7 +139,7 @@ def _element_at(arguments: list[Typed], _now: int) -> Typed:
     element = _array("element_at", arguments)
     if arguments[1].type not in INTEGERS:
         raise BadArguments("element_at", arguments)
-    zero = "CASE WHEN {1} = 0 THEN error('SQL array indices start at 1')"
+    zero = f"CASE WHEN {{1}} = 0 THEN {failure(_ARRAYS_FROM_ONE, element)}"
     beyond = " WHEN {1} < -len({0}) THEN NULL"
     return Typed(let(tuple(arguments), (zero + beyond + " ELSE {0}[{1}] END").format), element)
 
@@ -177,18 +182,19 @@ def _levenshtein(arguments: list[Typed], _now: int) -> Typed:
     first, second = one_type("levenshtein_distance", wanted("levenshtein_distance", arguments, _V, _V))
     ascii_only = "CASE WHEN length({0}) = strlen({0}) AND length({1}) = strlen({1}) THEN levenshtein({0}, {1})"
     refused = " WHEN {0} IS NOT NULL AND {1} IS NOT NULL"
-    refused += " THEN error('levenshtein_distance of texts that are not ASCII is not supported') END"
+    message = "'levenshtein_distance of texts that are not ASCII is not supported'"
+    refused += f" THEN {failure(message, _I)} END"
     return Typed(let((first, second), (ascii_only + refused).format), _I)
 
 
 _HAMMING = (
     "CASE WHEN length({0}) <> length({1})"
-    " THEN error('The input strings to hamming_distance function must have the same length')"
+    f" THEN {failure(_SAME_LENGTH, _I)}"
     " ELSE len(list_filter(range(1, length({0}) + 1), lambda w: substr({0}, w, 1) <> substr({1}, w, 1))) END"
 )
 _CODEPOINT = (
     "CASE WHEN length({0}) = 1 THEN unicode({0})"
-    " WHEN {0} IS NOT NULL THEN error('Input string must be a single character string') END"
+    f" WHEN {{0}} IS NOT NULL THEN {failure(_ONE_CHARACTER, S.INTEGER)} END"
 )
 
 _UPPER = (

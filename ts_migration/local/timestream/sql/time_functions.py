@@ -20,7 +20,7 @@ from ts_migration.local.timestream.sql.signatures import (
     number,
     wanted,
 )
-from ts_migration.local.timestream.sql.typed import Typed, integer, let, text
+from ts_migration.local.timestream.sql.typed import Typed, failure, integer, let, text
 
 S = ScalarType
 _T, _I, _D = S.TIMESTAMP, S.BIGINT, S.INTERVAL_DAY_TO_SECOND
@@ -123,7 +123,7 @@ def _bin(arguments: list[Typed], _now_ns: int) -> Typed:
         return Typed(let((time,), lambda ns: calendar.floor_to(ns, positive)), _T)
 
     def body(ns: str, size: str) -> str:
-        refused = "error('bin: the interval must be positive')"
+        refused = failure("'bin: the interval must be positive'", _T)
         return f"CASE WHEN {size} <= 0 THEN {refused} ELSE {calendar.floor_to(ns, size)} END"
 
     return Typed(let((time, width), body), _T)
@@ -319,7 +319,8 @@ def _from_iso8601(arguments: list[Typed], _now_ns: int) -> Typed:
 
     def body(v: str) -> str:
         parsed = calendar.parse_iso8601(v)
-        invalid = f"WHEN {v} IS NOT NULL THEN error('Invalid format: \"' || {v} || '\"')"
+        message = f"'Invalid format: \"' || {v} || '\"'"
+        invalid = f"WHEN {v} IS NOT NULL THEN {failure(message, _T)}"
         return f"CASE WHEN ({parsed}) IS NOT NULL THEN {parsed} {invalid} END"
 
     return Typed(let((value,), body), _T)

@@ -21,6 +21,7 @@ from ts_migration.local.timestream.sql.statements import (
 )
 from ts_migration.local.timestream.sql.syntax import Query
 from ts_migration.local.timestream.sql.tokens import Kind, Source
+from ts_migration.local.timestream.sql.typed import FAILED
 from ts_migration.local.timestream.sql.unload_options import read_options
 
 MAX_QUERY_LENGTH = 262_144
@@ -146,6 +147,9 @@ class _StatementReader:
 
 def execution_refusal(error: Exception) -> SqlRefused:
     """The service's QueryExecutionException for a DuckDB error that a translated query raised while it ran."""
+    failed = re.search(rf"Could not convert string '{FAILED}(.*)' to INT32", str(error), re.DOTALL)
+    if failed is not None:
+        return SqlRefused("QueryExecutionException", failed.group(1))
     lines = str(error).splitlines()
     message = re.sub(r"^[A-Za-z ]+ Error: ", "", lines[0] if lines else type(error).__name__)
     overflow = re.match(r"Overflow in (\w+) of (INT32|INT64) \((.*)\)!?", message)

@@ -122,6 +122,18 @@ def double(value: float) -> str:
     return f"({digits})" if "e" in digits else f"({digits}e0)"
 
 
+FAILED = "query failed: "
+"""Begins the text of a failure, so that it is found again in DuckDB's message."""
+
+
+def failure(message: str, data_type: DataType) -> str:
+    """An expression of a type that fails with a message (DuckDB text of a string) when it is evaluated.
+
+    DuckDB's own error() is volatile and so not allowed in windows, TRY and elsewhere; a cast that must fail is not.
+    """
+    return f"CAST(CAST(CAST({text(FAILED)} || {message} AS INTEGER) AS VARCHAR) AS {physical(data_type)})"
+
+
 def let(values: tuple[Typed, ...], body: Callable[..., str]) -> str:
     """``body`` of the values, each evaluated once: DuckDB's lambdas bind what is not simple.
 

@@ -9,7 +9,7 @@ from ts_migration.local.timestream.sql import aggregates
 from ts_migration.local.timestream.sql import syntax as s
 from ts_migration.local.timestream.sql.coercion import coerce, common_type
 from ts_migration.local.timestream.sql.signatures import BadArguments, constant_integer, count
-from ts_migration.local.timestream.sql.typed import Typed
+from ts_migration.local.timestream.sql.typed import Typed, physical
 
 if TYPE_CHECKING:
     from ts_migration.local.timestream.sql.expressions import ExpressionTranslator
@@ -93,7 +93,7 @@ def _window(translator: ExpressionTranslator, window: s.Window) -> str:
     if window.partition_by:
         parts.append("PARTITION BY " + ", ".join(translator.typed(key).sql for key in window.partition_by))
     if window.order_by:
-        parts.append("ORDER BY " + ", ".join(order_key(translator.typed(k.expression).sql, k) for k in window.order_by))
+        parts.append("ORDER BY " + ", ".join(order_key(translator.typed(k.expression), k) for k in window.order_by))
     if window.frame is not None:
         parts.append(_frame(translator, window.frame))
     return " ".join(parts)
@@ -122,6 +122,10 @@ def _frame(translator: ExpressionTranslator, frame: s.Frame) -> str:
     return f"{frame.unit} BETWEEN {bounds[0]} AND {bounds[1]}"
 
 
-def order_key(sql: str, item: s.OrderItem) -> str:
-    """A sort key: nulls last whatever the direction, unless the query says otherwise."""
+def order_key(value: Typed | int, item: s.OrderItem) -> str:
+    """A sort key, a value or a position: nulls last whatever the direction, unless the query says otherwise."""
+    if isinstance(value, int):
+        sql = str(value)
+    else:  # A bare constant would be a position to DuckDB, or refused.
+        sql = value.sql if value.constant is None else f"CAST({value.sql} AS {physical(value.type)})"
     return f"{sql} {'DESC' if item.descending else 'ASC'} NULLS {'FIRST' if item.nulls_first else 'LAST'}"
