@@ -74,7 +74,7 @@ def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
         told = data.user_failure_data
         if told and told.description:
             kind = told.metadata.get("kind")
-            return told.description, bool(kind) and str(kind.value) == "permanent"
+            return told.description, kind is not None and str(kind.value) == "permanent"
         if data.error:
             return data.error.message.strip(), False
     return "", False

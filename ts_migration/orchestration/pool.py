@@ -37,6 +37,9 @@ class WorkerProcess:
                 start_new_session=True,
                 env=os.environ | {"PYTHONWARNINGS": "ignore"},
             )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise Permanent("a worker process has no pipes", where=str(log))
+        self._pipe_in, self._pipe_out = self._process.stdin, self._process.stdout
 
     def await_ready(self) -> None:
         """Wait until the worker has loaded the definitions.
@@ -74,12 +77,8 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
 
-    @property
-    def _pipe_in(self) -> "subprocess._FILE":  # type: ignore[name-defined]
-        return self._process.stdin
-
     def _read(self) -> str:
-        return self._process.stdout.readline().strip() if self._process.stdout else ""
+        return self._pipe_out.readline().strip()
 
     def _tail(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []

@@ -4,22 +4,25 @@ It looks at Dagster's event log alone, so it does not matter who ran the windows
 newest check: a table that changes later is rolled up again. Every skipped tick says what it waits for.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from ts_migration.config import MigrationConfig
 from ts_migration.orchestration.check_state import table_state
+from ts_migration.orchestration.jobs import Job
 from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
 
 TICK_S = 15
 NAMED_WINDOWS = 3
 
 
-def rollup_sensor(config: MigrationConfig) -> dg.SensorDefinition:
+def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.SensorDefinition:
     """One sensor over all tables; on by default."""
 
     @dg.sensor(
         name="rollup_sensor",
-        job_names=[TableNames.of(config, job).roll_up_job for job in config.migration_jobs],
+        jobs=roll_up_jobs,
         minimum_interval_seconds=TICK_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Materialises <table>/migrated when every window of the table is current and green.",

@@ -29,7 +29,7 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
     )
     def migrated(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with told_to_dagster(context, config.migration_settings):
             rolled = roll_up(config, job, export_bucket.bucket(), influxdb.target())
             return dg.MaterializeResult(
@@ -60,7 +60,7 @@ def report_asset(config: MigrationConfig) -> dg.AssetsDefinition:
     )
     def migration_report(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         from ts_migration.operations.report import write_report
 
         with told_to_dagster(context, config.migration_settings):

@@ -11,11 +11,10 @@ from dagster_aws.s3 import S3Resource
 
 from ts_migration.config import DEFAULT_CONFIG, MigrationConfig, MigrationJob, load_config
 from ts_migration.errors import Missing
-from ts_migration.orchestration.names import JOB_NAME_TAG, TABLE_TAG, TableNames
-from ts_migration.orchestration.partitions import partitions_of
+from ts_migration.orchestration.jobs import check_job, roll_up_job, window_job
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.sensors import rollup_sensor
-from ts_migration.orchestration.table_assets import REPORT, migrated_asset, report_asset
+from ts_migration.orchestration.table_assets import migrated_asset, report_asset
 from ts_migration.orchestration.window_assets import window_assets
 from ts_migration.orchestration.window_checks import window_checks
 
@@ -44,40 +43,12 @@ def configured() -> MigrationConfig:
 
 
 def build_table_definitions(config: MigrationConfig, job: MigrationJob) -> dg.Definitions:
-    """Assets, checks and jobs of one job's table."""
-    names = TableNames.of(config, job)
-    assets = window_assets(config, job)
-    tags = {JOB_NAME_TAG: job.slug, TABLE_TAG: job.source}
-    windows = dg.AssetSelection.assets(names.export_files, names.line_protocol_files, names.influxdb_bucket)
-    checks = [window_checks(config, job)] if job.validation_enabled else []
-    check_jobs = [
-        dg.define_asset_job(
-            names.check_job,
-            selection=dg.AssetSelection.checks(*names.window_checks),
-            tags=tags,
-            description=f"Check one window of {job.source} again; the partition is given by the tag dagster/partition.",
-        )
-        for _ in checks
-    ]
+    """Assets, checks and the window jobs of one job's table."""
+    checked = job.validation_enabled
     return dg.Definitions(
-        assets=[*assets, migrated_asset(config, job)],
-        asset_checks=checks,
-        jobs=[
-            *check_jobs,
-            dg.define_asset_job(
-                names.job,
-                selection=windows,
-                partitions_def=partitions_of(job.grid),
-                tags=tags,
-                description=f"Export, convert, load and check one window of {job.source}.",
-            ),
-            dg.define_asset_job(
-                names.roll_up_job,
-                selection=dg.AssetSelection.assets(names.migrated, REPORT),
-                tags=tags,
-                description=f"Roll up {job.source} once every window is proven, and write the report.",
-            ),
-        ],
+        assets=[*window_assets(config, job), migrated_asset(config, job)],
+        asset_checks=[window_checks(config, job)] if checked else [],
+        jobs=[window_job(config, job), *([check_job(config, job)] if checked else [])],
     )
 
 
@@ -86,12 +57,13 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
 
     (Default multiprocess: 13 s a window against under 1 s, most of it imports.)
     """
-    s3 = S3Resource()
+    roll_up_jobs = [roll_up_job(config, job) for job in config.migration_jobs]
     shared = dg.Definitions(
         assets=[report_asset(config)],
-        sensors=[rollup_sensor(config)] if any(job.validation_enabled for job in config.migration_jobs) else [],
+        jobs=roll_up_jobs,
+        sensors=[rollup_sensor(config, roll_up_jobs)],
         resources={
-            "export_bucket": ExportBucketResource(s3=s3),
+            "export_bucket": ExportBucketResource(s3=S3Resource()),
             "timestream": TimestreamResource(),
             "influxdb": InfluxDBResource(),
         },

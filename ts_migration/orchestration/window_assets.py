@@ -12,13 +12,14 @@ from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHE
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.window_checks import verdict_result
-from ts_migration.orchestration.window_run import window_run
+from ts_migration.orchestration.window_run import retry_policy, window_run
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import export_window
 from ts_migration.stages.load import load_window
 from ts_migration.stages.table import begin_table, frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.validation.accounting import conversion_verdict, export_schema_verdict
+from ts_migration.validation.verdict import Stage
 
 
 def window_assets(config: MigrationConfig, job: MigrationJob) -> list[dg.AssetsDefinition]:
@@ -52,8 +53,9 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
     )
     def export_files(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, timestream: TimestreamResource
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with window_run(context, config, job, export_bucket) as run:
+            run.mend(context, Stage.EXPORT)
             query = timestream.query()
             schema = describe(query, job.source_database, job.source_table)
             begin_table(job, run.table, schema, run.bucket)
@@ -90,8 +92,9 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
     )
     def line_protocol_files(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with window_run(context, config, job, export_bucket) as run:
+            run.mend(context, Stage.CONVERSION)
             mapping = frozen_mapping(job, run.table, run.bucket)
             manifest = convert_window(job, run.table, run.window, mapping, run.bucket)
             verdict = conversion_verdict(manifest)
@@ -115,10 +118,13 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
     )
     def influxdb_bucket(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with window_run(context, config, job, export_bucket) as run:
+            run.mend(context, Stage.LOAD)
             mapping = frozen_mapping(job, run.table, run.bucket)
-            manifest = load_window(job, run.table, run.window, mapping, run.bucket, influxdb.target())
+            manifest = load_window(
+                job, run.table, run.window, mapping, run.bucket, influxdb.target(), policy=retry_policy(config)
+            )
             return dg.MaterializeResult(
                 metadata=load_metadata(manifest, run.bucket, run.place), data_version=dg.DataVersion(manifest.digest)
             )

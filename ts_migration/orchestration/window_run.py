@@ -8,11 +8,14 @@ from pathlib import Path
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.failures import told_to_dagster
 from ts_migration.orchestration.leases import leased
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
+from ts_migration.stages.mending import forget_broken_stages
+from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
 
 LEASE_WAIT_S = 120.0
@@ -31,6 +34,14 @@ class WindowRun:
     def place(self) -> WindowPlace:
         """Where the window's objects lie."""
         return self.table.window(self.window.key)
+
+    def mend(self, context: dg.AssetExecutionContext, stage: Stage) -> None:
+        """Have what failed checks blame done again, from this stage on."""
+        blamed = forget_broken_stages(self.bucket, self.place, since=stage)
+        if blamed:
+            context.log.info(
+                f"the last checks of this window failed and blame the {blamed.value}: done again from there"
+            )
 
 
 @contextmanager
@@ -54,3 +65,9 @@ def window_run(
             on_wait=context.log.warning,
         ):
             yield WindowRun(window, table, bucket)
+
+
+def retry_policy(config: MigrationConfig) -> RetryPolicy:
+    """How requests to InfluxDB are retried."""
+    settings = config.migration_settings
+    return RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)

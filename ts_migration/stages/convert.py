@@ -158,7 +158,7 @@ def _write_parts(
     mapping: Mapping,
     bucket: ExportBucket,
     digest: PointDigest,
-    observe: Observer | None,
+    observe: Observer,
     progress: Listener | None,
 ) -> _Written:
     """Stream the export through encoder and digest into parts, members.json and quarantine."""
@@ -170,8 +170,7 @@ def _write_parts(
     ):
         quarantine = QuarantineWriter(quarantine_file)
         for frame in export_frames(bucket, export, mapping, frame_rows):
-            if observe:
-                observe(frame)
+            observe(frame)
             encoded = encode(frame, mapping)
             writer.add(encoded)
             # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.

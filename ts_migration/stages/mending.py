@@ -1,0 +1,50 @@
+"""What a failed window has to do again: the stage that the checks blame and everything after it, nothing before it.
+
+Without this a window whose bucket was spoiled would stay failed for ever: its load manifest still stands, so running it
+again would do nothing. Points are written again, never deleted: what is too many in the bucket is somebody's to judge.
+"""
+
+from ts_migration.influxdb.ledger import intent_key
+from ts_migration.manifests import VerdictsManifest, read_manifest
+from ts_migration.objects import ExportBucket, WindowPlace
+from ts_migration.validation.verdict import Stage, Status
+
+_STAGES = {Stage.EXPORT: "export", Stage.CONVERSION: "line_protocol", Stage.LOAD: "load"}
+"""Stage -> name of its manifest, in the order of the flow."""
+
+
+def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage) -> Stage | None:
+    """Drop the manifests of the earliest stage that failed verdicts blame and of those after it.
+
+    A check that blames none is taken to blame the export: all is done again.
+
+    Args:
+        bucket: the export bucket.
+        place: of the window.
+        since: the stage that runs now; where an earlier one is blamed nothing is dropped, for it would not run.
+
+    Returns:
+        The earliest blamed stage; None where nothing was dropped.
+    """
+    verdicts = read_manifest(VerdictsManifest, bucket, place.verdicts)
+    if verdicts is None or verdicts.status != Status.FAILED.value:
+        return None
+    order = list(_STAGES)
+    blamed = [Stage(each.stage) if each.stage else Stage.EXPORT for each in verdicts.verdicts if not each.passed]
+    first = min(blamed, key=order.index, default=Stage.EXPORT)
+    if order.index(first) < order.index(since):
+        return None
+    for stage in order[order.index(first) :]:
+        bucket.delete(place.manifest(_STAGES[stage]))
+    if first is Stage.EXPORT:
+        bucket.delete_prefix(place.bulk)
+    _forget_acknowledgements(bucket, place)
+    bucket.delete(place.verdicts)
+    return first
+
+
+def _forget_acknowledgements(bucket: ExportBucket, place: WindowPlace) -> None:
+    """Empty the ledger but for the intent, which knows that the range was this job's from the beginning."""
+    for found in list(bucket.list(place.ledger)):
+        if found.key != intent_key(place):
+            bucket.delete(found.key)
