@@ -5,5 +5,6 @@ influxdb-client type; anything else is refused by an explicit error and never an
 """
 
 from ts_migration.local.influxdb.flux.execution import analyze, execute
+from ts_migration.local.influxdb.flux.session import BucketRow
 
-__all__ = ["analyze", "execute"]
+__all__ = ["BucketRow", "analyze", "execute"]

@@ -14,7 +14,7 @@ from ts_migration.local.influxdb.flux.errors import FluxError, PlanError, refusa
 from ts_migration.local.influxdb.flux.evaluation import Function, Scope, evaluate
 from ts_migration.local.influxdb.flux.externals import assignments
 from ts_migration.local.influxdb.flux.parser import parse
-from ts_migration.local.influxdb.flux.session import Session
+from ts_migration.local.influxdb.flux.session import BucketRow, Session
 from ts_migration.local.influxdb.flux.streams import Stream
 from ts_migration.local.influxdb.points import Points
 
@@ -26,16 +26,18 @@ def execute(
     source: Callable[[str], Points | None],
     now_ns: int,
     extern: Mapping[str, object] | None = None,
+    buckets: Callable[[], Sequence[BucketRow]] | None = None,
 ) -> Answer:
     """Answers `/api/v2/query` for one query.
 
-    `dialect` is the request's JSON of that name; `source` gives the points of a bucket by name or id, None where there
-    is none; `now_ns` is the clock that relative times count from; `extern` is the request's JSON of that name (query
-    parameters of influxdb-client). The body streams: tables are read as it is consumed.
+    `dialect` and `extern` (query parameters of influxdb-client) are the request's JSON of these names. `source` gives
+    the points of a bucket by name or id, None where there is none; `now_ns` is the clock of relative times;
+    `buckets` lists what `buckets()` tells, which is refused without it. The body streams: tables are read as it is
+    consumed.
     """
     try:
         encoder = Encoder(Dialect.of(dialect))
-        session = Session(source, now_ns)
+        session = Session(source, now_ns, buckets)
         results = run(parse(query), session, assignments(extern or {}))
         session.check(stream for _, stream in results)
         body = encoder.encode((name, stream.tables()) for name, stream in results)
@@ -63,7 +65,7 @@ def analyze(query: str) -> dict[str, object]:
 
 
 def run(program: syntax.Program, session: Session, given: Sequence[syntax.Assignment] = ()) -> list[tuple[str, Stream]]:
-    """The results that a program yields, in the order of the text, with the options given to it; nothing is read yet."""
+    """The results that a program yields, in the order of its text, under options given from outside"""
     predefined = library.universe(session)
     names.check(program, [*predefined, *(option.name for option in given)])
     options = Scope({}, Scope(predefined))

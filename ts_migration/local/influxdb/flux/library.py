@@ -30,6 +30,7 @@ _UNIVERSE: Final[tuple[Family, ...]] = (
     mapping.UNIVERSE,
     conversions.UNIVERSE,
     extracting.UNIVERSE,
+    exploring.UNIVERSE,
 )
 _PACKAGES: Final[dict[str, tuple[Family, ...]]] = {
     "influxdata/influxdb/schema": (exploring.SCHEMA,),
@@ -38,18 +39,88 @@ _PACKAGES: Final[dict[str, tuple[Family, ...]]] = {
     "strings": (conversions.STRINGS,),
     "math": (conversions.MATH,),
 }
-# Names as text: a list of so many literals reads worse.
 NOT_HERE: Final = frozenset(
-    """buckets chandeMomentumOscillator covariance cov pearsonr die display doubleEMA exponentialMovingAverage
-    histogram histogramQuantile holtWinters hourSelection increase integral join kaufmansAMA kaufmansER linearBins
-    logarithmicBins mode movingAverage reduce relativeStrengthIndex sample skew stateCount stateDuration stateTracking
-    timedMovingAverage timeShift timeWeightedAvg toHours toMinutes toSeconds tripleEMA tripleExponentialDerivative
-    truncateTimeColumn to wideTo bytes highestMax highestAverage highestCurrent lowestMin lowestAverage lowestCurrent""".split()  # noqa: SIM905
+    [
+        "chandeMomentumOscillator",
+        "covariance",
+        "cov",
+        "pearsonr",
+        "die",
+        "display",
+        "doubleEMA",
+        "exponentialMovingAverage",
+        "histogram",
+        "histogramQuantile",
+        "holtWinters",
+        "hourSelection",
+        "increase",
+        "integral",
+        "join",
+        "kaufmansAMA",
+        "kaufmansER",
+        "linearBins",
+        "logarithmicBins",
+        "mode",
+        "movingAverage",
+        "reduce",
+        "relativeStrengthIndex",
+        "sample",
+        "skew",
+        "stateCount",
+        "stateDuration",
+        "stateTracking",
+        "timedMovingAverage",
+        "timeShift",
+        "timeWeightedAvg",
+        "toHours",
+        "toMinutes",
+        "toSeconds",
+        "tripleEMA",
+        "to",
+        "wideTo",
+        "tripleExponentialDerivative",
+        "truncateTimeColumn",
+        "bytes",
+        "highestMax",
+        "highestAverage",
+        "highestCurrent",
+        "lowestMin",
+        "lowestAverage",
+        "lowestCurrent",
+    ]
 )
 _PACKAGES_NOT_HERE: Final = frozenset(
-    """array bitwise csv date date/boundaries dict generate http http/requests interpolate join json runtime regexp
-    sampledata slack sql system timezone types universe pagerduty profiler testing planner
-    influxdata/influxdb/monitor influxdata/influxdb/sample influxdata/influxdb/secrets influxdata/influxdb/tasks""".split()  # noqa: SIM905
+    [
+        "array",
+        "bitwise",
+        "csv",
+        "date",
+        "date/boundaries",
+        "dict",
+        "generate",
+        "http",
+        "http/requests",
+        "interpolate",
+        "join",
+        "json",
+        "runtime",
+        "regexp",
+        "sampledata",
+        "slack",
+        "sql",
+        "system",
+        "timezone",
+        "types",
+        "universe",
+        "pagerduty",
+        "profiler",
+        "testing",
+        "planner",
+        "influxdata/influxdb/monitor",
+        "influxdata/influxdb/sample",
+        "influxdata/influxdb/secrets",
+        "influxdata/influxdb/tasks",
+    ]
 )
 
 

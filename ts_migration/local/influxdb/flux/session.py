@@ -3,7 +3,7 @@
 Shared by the functions of one run and thrown away after it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ts_migration.local.influxdb.flux.errors import BucketNotFoundError, Location, PlanError
@@ -15,12 +15,23 @@ from ts_migration.local.influxdb.points import Points
 NOWHERE = Location(1, 1, 1, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class BucketRow:
+    """What `buckets()` tells of one bucket; the retention in ns, 0 for ever."""
+
+    name: str
+    id: str
+    organization_id: str
+    retention_ns: int
+
+
 @dataclass(slots=True)
 class Session:
-    """`source` gives the points of a bucket by name or id, None where there is no such bucket."""
+    """`source` gives the points of a bucket by name or id, None where there is no such bucket; `buckets` lists them."""
 
     source: Callable[[str], Points | None]
     now_ns: int
+    buckets: Callable[[], Sequence[BucketRow]] | None = None
     scope: Scope = field(default_factory=Scope)
     results: list[tuple[str, Stream]] = field(default_factory=list)
     _opened: dict[str, Points] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Packages that tell what a bucket holds: influxdata/influxdb/schema, its older name …/v1, and influxdata/influxdb.
 
-Each answers one table with one column `_value`, also where there is nothing to tell."""
+Each answers one table with one column `_value`, also where there is nothing to tell; `buckets` has its own columns.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,9 +18,10 @@ from ts_migration.local.influxdb.flux.reading import FieldSeries, Read
 from ts_migration.local.influxdb.flux.session import Session
 from ts_migration.local.influxdb.flux.streams import Bounds, Stream
 from ts_migration.local.influxdb.flux.syntax import Literal
-from ts_migration.local.influxdb.flux.tables import Column, ColumnType, GroupKey, Table, text_bytes
+from ts_migration.local.influxdb.flux.tables import Column, ColumnType, GroupKey, KeyColumn, Table, constant, text_bytes
 from ts_migration.local.influxdb.flux.values import Duration
 
+UNIVERSE = Family()
 SCHEMA = Family("influxdata/influxdb/schema")
 INFLUXDB = Family("influxdata/influxdb")
 THIRTY_DAYS = -Duration(0, 30 * 86_400 * 10**9)
@@ -115,6 +117,31 @@ def tag_keys(session: Session, call: Invocation) -> Stream:
 def tag_values(session: Session, call: Invocation) -> Stream:
     """Values of a tag within all series that a predicate leaves."""
     return _told(session, call, _asked(call), _values(call.get("tag", str)))
+
+
+@UNIVERSE.function("buckets", optional="host org orgID token")
+def buckets(session: Session, call: Invocation) -> Stream:
+    """The buckets of the organization, as the server's `buckets()` lays them out."""
+    if session.buckets is None or call.arguments:
+        raise unsupported(call.place, "buckets with arguments" if call.arguments else "buckets")
+    rows = session.buckets()
+
+    def tables() -> Iterator[Table]:
+        text = ColumnType.STRING
+        for owner in sorted({row.organization_id for row in rows}):
+            own = [row for row in rows if row.organization_id == owner]
+            yield Table(
+                GroupKey((KeyColumn("organizationID", text, owner),)),
+                (
+                    Column("name", text, np.array([row.name for row in own], object)),
+                    Column("id", text, np.array([row.id for row in own], object)),
+                    constant("organizationID", text, owner, len(own)),
+                    constant("retentionPolicy", text, "", len(own)),
+                    Column("retentionPeriod", ColumnType.INT, np.array([row.retention_ns for row in own], np.int64)),
+                ),
+            )
+
+    return Stream(tables)
 
 
 @INFLUXDB.function("cardinality", required="start", optional="bucket bucketID org orgID host token stop predicate")
