@@ -208,12 +208,8 @@ class FieldTypes:
                     first_rows.setdefault(number, []).append((int(rows.min()), name, column.type))
         by_shard: dict[int, list[tuple[int, int, str, FieldType]]] = {}
         for number, entries in first_rows.items():
-            shard, measurement = case.groups[number]
-            if len({name for _, name, _ in entries}) == len(entries):
-                for _, name, type_ in entries:
-                    by_shard.setdefault(shard, []).append((-1, number, name, type_))
-            else:
-                by_shard.setdefault(shard, []).extend((row, number, name, type_) for row, name, type_ in entries)
+            wanted = by_shard.setdefault(case.groups[number][0], [])
+            wanted += [(row, number, name, type_) for row, name, type_ in entries]
         for shard, wanted in by_shard.items():
             for _, number, name, type_ in self._in_order(case, wanted):
                 measurement = case.groups[number][1]
@@ -227,13 +223,11 @@ class FieldTypes:
     def _in_order(
         self, case: _Case, wanted: list[tuple[int, int, str, FieldType]]
     ) -> list[tuple[int, int, str, FieldType]]:
-        if all(row < 0 for row, _, _, _ in wanted):
+        if len({(number, name) for _, number, name, _ in wanted}) == len(wanted):
             return wanted
 
         def place(entry: tuple[int, int, str, FieldType]) -> tuple[int, int]:
             row, _, name, type_ = entry
-            if row < 0:
-                return row, 0
             fields = [(to_text(one.key), one.type) for one in case.ordered(row)]
             return row, fields.index((name, type_))
 
