@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from botocore.discovery import EndpointDiscoveryException
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -52,6 +53,10 @@ def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
     if isinstance(error, ConnectionError | HTTPClientError):
         text = "check the network and AWS_ENDPOINT_URL_*; the embedded servers: `ts-migration local up`"
         return Transient(f"{type(error).__name__}: {error}", where=where, next_step=text)
+    if isinstance(error, EndpointDiscoveryException):
+        # Timestream's first call asks DescribeEndpoints; what kept it from answering, botocore does not tell.
+        text = "check the network and AWS_ENDPOINT_URL_TIMESTREAM_*, and allow timestream:DescribeEndpoints"
+        return Transient("Timestream's endpoint cannot be reached", where=where, next_step=text)
     if isinstance(error, ParamValidationError | NoRegionError):
         return Permanent(f"{type(error).__name__}: {error}", where=where)
     if isinstance(error, BotoCoreError):
