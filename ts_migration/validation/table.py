@@ -19,8 +19,7 @@ class TableCheck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What one window comes to: status with its reason, values per field encoded and not refused, series, lines
-    refused."""
+    """What one window comes to: status with its reason, values encoded per field, series, lines refused."""
 
     key: str
     status: str
