@@ -1,0 +1,67 @@
+"""docs/configuration.md names every key with its default, and the documents' links lead somewhere."""
+
+import re
+
+import pytest
+
+from ts_migration.config import Environment, MappingOptions, MigrationJob, MigrationSettings, ValidationRules
+from ts_migration_tests.embedded_stack import CHECKOUT
+
+SECTIONS = {
+    "migration_jobs": MigrationJob,
+    "mapping": MappingOptions,
+    "migration_settings": MigrationSettings,
+    "validation_rules": ValidationRules,
+}
+
+
+def rows_of(section: str) -> dict[str, list[str]]:
+    """Cells of a section's table by key."""
+    text = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    body = re.search(rf"^## `{section}`\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)[1]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines() if "| `" in line]
+    return {row[0].strip("|` "): row[1:] for row in cells}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_is_documented_and_no_other(section):
+    assert list(rows_of(section)) == list(SECTIONS[section].model_fields)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_documented_defaults_are_the_defaults(section):
+    shown = {"window": "`month`", "shard_group_duration": "`30d`", "mapping": "none", "measurement": "the table's name"}
+    for key, field in SECTIONS[section].model_fields.items():
+        documented = rows_of(section)[key][1]
+        if field.is_required():
+            assert documented == "required", key
+        elif key in shown:
+            assert documented == shown[key]
+        elif field.get_default(call_default_factory=True) in (None, (), {}):
+            assert documented == "none", key
+        else:
+            default = field.get_default(call_default_factory=True)
+            text = str(default).lower() if isinstance(default, bool) else f"{default}"
+            assert documented.strip("`") in (text, text.removesuffix(".0")), key
+
+
+def test_every_variable_that_the_tool_reads_is_documented():
+    text = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert not [name for name in Environment.model_fields if f"`{name.upper()}`" not in text]
+
+
+def test_links_between_documents_lead_somewhere():
+    broken = []
+    for path in [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            if not (path.parent / target).exists():
+                broken.append(f"{path.name}: {target}")
+    # The picture is taken from the real interface; it comes with it.
+    assert [link for link in broken if "asset-graph.png" not in link] == []
+
+
+def test_the_makefile_and_ci_name_the_targets_that_people_are_told():
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    for target in ("demo", "test", "lint", "types", "format", "conformance", "bench", "clean"):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "make lint" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
