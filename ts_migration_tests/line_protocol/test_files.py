@@ -1,0 +1,137 @@
+"""Parts and members: every line once, cut on line ends, readable by any gzip reader, and every changed byte noticed."""
+
+import gzip
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ts_migration.errors import Missing, Permanent
+from ts_migration.line_protocol.encoder import Encoded, encode
+from ts_migration.line_protocol.files import PartsWriter, members_of, read_members
+from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
+from ts_migration.line_protocol.members import Member, check, compressor, decompressed, read_index, runs
+from ts_migration.objects import ExportBucket
+
+PREFIX = "timestream-export/d/t/w/line-protocol/"
+MAPPING = Mapping(
+    "m",
+    (TagSource("d", "d"),),
+    (FieldSource("v", "v", FieldType.INTEGER), FieldSource("s", "s", FieldType.STRING)),
+    ("x",),
+    ("d",),
+    True,
+)
+
+
+def encoded(rows: int, first: int = 0) -> Encoded:
+    numbers = np.arange(first, first + rows)
+    frame = pl.DataFrame({"d": numbers % 7, "v": numbers, "time_ns": numbers * 10}).with_columns(
+        pl.col("d").cast(pl.String),
+        measure_name=pl.lit("x"),
+        s=pl.lit('line\nfeed, "quote" ') + pl.col("v").cast(pl.String),
+    )
+    return encode(frame, MAPPING)
+
+
+def written(
+    bucket: ExportBucket, *batches: Encoded, batch_size: int, level: int = 1, part_bytes: int = 10**9
+) -> PartsWriter:
+    with PartsWriter(bucket, PREFIX, batch_size, level, part_bytes) as writer:
+        for batch in batches:
+            writer.add(batch)
+        bucket.put(PREFIX + "members.json", writer.finish())
+    return writer
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_parts_hold_every_line_once_and_any_gzip_reader_reads_them(bucket: ExportBucket, level: int) -> None:
+    batches = encoded(250), encoded(101, 250)
+    writer = written(bucket, *batches, batch_size=50, level=level)
+    text = b"".join(gzip.decompress(bucket.get(part.key)) for part in writer.parts)
+    assert text == b"".join(bytes(batch.text) for batch in batches)
+
+
+def test_a_member_is_one_request_of_at_most_batch_size_lines_cut_on_line_ends(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(250), encoded(101, 250), batch_size=100)
+    assert [member.lines for member in writer.members] == [100, 100, 50, 100, 1]
+    for member, body in read_members(bucket, writer.members):
+        text = decompressed(body, member)
+        assert text.startswith(b"m,d=") and text.endswith(b"\n")
+        assert text.count(b"m,d=") == member.lines
+        times = [int(line.rsplit(b" ", 1)[1]) for line in text.split(b"\n")[:-1] if line.rsplit(b" ", 1)[-1].isdigit()]
+        assert (min(times), max(times)) == (member.first_ns, member.last_ns)
+
+
+def test_the_index_says_where_every_member_lies(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(1000), batch_size=10, part_bytes=2_000)
+    members = members_of(bucket, PREFIX + "members.json")
+    assert len(writer.parts) > 3
+    assert list(members) == writer.members
+    for part in writer.parts:
+        body = bucket.get(part.key)
+        own = [member for member in members if member.part == part.key]
+        assert (part.bytes, part.members, part.lines) == (len(body), len(own), sum(member.lines for member in own))
+        assert part.crc32 == zlib.crc32(body)
+        for member in own:
+            assert zlib.crc32(body[member.offset : member.offset + member.length]) == member.crc32
+    assert sum(part.lines for part in writer.parts) == 1000
+
+
+def test_only_the_members_asked_for_are_read(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(1000), batch_size=10, part_bytes=2_000)
+    wanted = writer.members[3:5] + writer.members[40:41]
+    assert [member for member, _ in read_members(bucket, wanted)] == wanted
+
+
+def test_the_same_lines_give_the_same_bytes(bucket: ExportBucket) -> None:
+    first = written(bucket, encoded(100), batch_size=30).parts
+    assert written(bucket, encoded(100), batch_size=30).parts == first
+
+
+def test_no_lines_make_no_part_and_an_empty_index(bucket: ExportBucket) -> None:
+    assert written(bucket, encoded(0), batch_size=10).parts == []
+    assert members_of(bucket, PREFIX + "members.json") == ()
+
+
+def test_a_changed_byte_of_a_part_is_noticed_and_named(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(100), batch_size=50)
+    body = bytearray(bucket.get(writer.parts[0].key))
+    body[writer.members[1].offset + 30] ^= 1
+    bucket.put(writer.parts[0].key, bytes(body))
+    members = read_members(bucket, writer.members)
+    next(members)
+    with pytest.raises(Permanent, match="not what was written"):
+        next(members)
+
+
+def test_a_missing_part_is_missing_and_a_missing_index_too(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(10), batch_size=50)
+    bucket.delete(writer.parts[0].key)
+    with pytest.raises(Missing):
+        list(read_members(bucket, writer.members))
+    with pytest.raises(Missing):
+        members_of(bucket, PREFIX + "nowhere.json")
+
+
+def test_a_text_of_another_length_than_the_index_says_is_refused() -> None:
+    body = compressor(1)(memoryview(b"m f=1 1\n"))
+    member = Member("part", 0, len(body), 1, 8, 1, 1, zlib.crc32(body))
+    assert decompressed(body, member) == b"m f=1 1\n"
+    check(body, member)
+    with pytest.raises(Permanent, match="8 bytes of text instead of 9"):
+        decompressed(body, replace(member, text_bytes=9))
+
+
+def test_a_damaged_or_newer_index_is_refused() -> None:
+    with pytest.raises(Permanent, match="damaged"):
+        read_index(b'{"schema_version":1,"members":[{"part":"x"}]}', "s3://b/k")
+    with pytest.raises(Permanent, match="schema version 2"):
+        read_index(b'{"schema_version":2,"members":[]}', "s3://b/k")
+
+
+def test_members_side_by_side_are_read_by_one_stream() -> None:
+    members = [Member("p", offset, 10, 1, 10, 0, 0, 0) for offset in (0, 10, 30, 40, 60)]
+    assert [[member.offset for member in run] for run in runs(members)] == [[0, 10], [30, 40], [60]]
