@@ -64,7 +64,9 @@ number = st.one_of(
     st.integers(0, 2**64 - 1).map(lambda value: b"%du" % value),
     st.sampled_from([b"t", b"F", b"true", b"FALSE", b"0", b"-0", b"1.", b".5", b"1e300", b"1E-400", b"007i", b"-7i"]),
 )
-text = st.text(st.sampled_from("ab ,=#'é\r\t0"), max_size=8).map(lambda value: b'"' + value.encode() + b'"')
+text = st.text(st.sampled_from("ab ,=#'é\r\t0\\\""), max_size=8).map(
+    lambda value: b'"' + value.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
+)
 stamp = st.integers(-(2**63), 2**63).map(lambda value: b" %d" % value) | st.just(b"")
 
 
@@ -78,7 +80,7 @@ def ordinary_line(draw: st.DrawFn) -> bytes:
 
 messy_line = st.one_of(
     st.lists(st.sampled_from([b"m", b",", b"=", b" ", b'"', b"\\", b"1", b"i", b"a", b"\t", b"\0", b"\xff", b"#", b"-", b".", b"e", b"t", b"\r"]), max_size=14).map(b"".join),
-    st.sampled_from([b"", b"   ", b"# note", b'm f="a\\"b" 1', b'm f="open', b'close" 2', b"m f=1 ", b"m  f=1  2", b"m f=0x10i", b"m f=1_0", b"m f=1 +1", b"m f=1i1", b"m f=+1", b"m f=inf", b"m f=-inf", b"m f=1e999", b"m f=1 1 1", b"m,a=1,a=2 f=1", b"m,b=1,a=2 f=1", b"m f=1,f=2,f=3i", b"m f=9223372036854775808i", b"m f=1\r", b"m f=1 1\r", b"m\\", b'm,a="b f="c d",g=1', b"m f=\"\",g=\"x\"y", b"m f=-i", b"m f=u", b"m f=1 -", b'm f"=x"=1', b'm f"q"=1', b'm f="a""b"', b'm f="a"b,g="c"', b'm f="a"="b"']),
+    st.sampled_from([b"", b"   ", b"# note", b'm f="a\\"b" 1', b'm f="a\\b\\\\" 1', b'm f="a\\', b'm f="a\\"', b'm f=\\"a"', b'm f="\xff\\"\xfe" 1', b'm f="open', b'close" 2', b"m f=1 ", b"m  f=1  2", b"m f=0x10i", b"m f=1_0", b"m f=1 +1", b"m f=1i1", b"m f=+1", b"m f=inf", b"m f=-inf", b"m f=1e999", b"m f=1 1 1", b"m,a=1,a=2 f=1", b"m,b=1,a=2 f=1", b"m f=1,f=2,f=3i", b"m f=9223372036854775808i", b"m f=1\r", b"m f=1 1\r", b"m\\", b'm,a="b f="c d",g=1', b"m f=\"\",g=\"x\"y", b"m f=-i", b"m f=u", b"m f=1 -", b'm f"=x"=1', b'm f"q"=1', b'm f="a""b"', b'm f="a"b,g="c"', b'm f="a"="b"']),
 )  # fmt: skip
 
 

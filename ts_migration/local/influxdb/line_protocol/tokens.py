@@ -126,7 +126,10 @@ def _kinds(buf: Bytes, starts: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
 
 
 def _strings(buf: Bytes, starts: Ints, ends: Ints) -> tuple[Any, Bools]:
-    text = Tokens.gather(buf, starts + 1, ends - 1).arrow(pa.large_binary())
+    tokens = Tokens.gather(buf, starts + 1, ends - 1)
+    text = tokens.arrow(pa.large_binary())
+    if bool((tokens.bytes == 0x5C).any()):
+        text = pc.replace_substring_regex(text, pattern=r'\\(["\\])', replacement=r"\1")
     return text, np.ones(len(starts), dtype=np.bool_)
 
 

@@ -1,8 +1,9 @@
 """Ordinary lines of a whole body at once: numpy finds the structure, pyarrow parses the numbers.
 
 A line is ordinary if it can be proven, from its own bytes alone, that the scalar parser would read it the same way:
-one space between sections, no backslash in the field section, every quote opens behind `=` and closes before `,`, a
-space or the line's end. Everything else is *messy* and left to `scalar`, which is the authority on what a line means.
+one space between sections, backslashes only in simple heads and inside strings, every quote opens behind `=` and
+closes before `,`, a space or the line's end. Everything else is *messy* and left to `scalar`, the authority on what a
+line means.
 """
 
 import re
@@ -89,8 +90,7 @@ def read(body: bytes, multiplier_ns: int, now_ns: int) -> Ordinary | None:
     lines = _find_heads(buf, line_starts, line_ends, escapes)
     if not len(lines.index):
         return None
-    _reject_backslashes(lines, escapes)
-    positions, owner = _structure(buf, text, lines)
+    positions, owner = _structure(buf, lines, escapes)
     fields, stamps = _check_order(buf, positions, owner, lines)
     return _assemble(buf, lines, fields, stamps, line_starts, multiplier_ns, now_ns)
 
@@ -112,14 +112,27 @@ def _find_heads(buf: npt.NDArray[np.uint8], starts: Ints, ends: Ints, escapes: I
     return _Lines(filled, starts, ends, heads, good)
 
 
-def _reject_backslashes(lines: _Lines, escapes: Ints) -> None:
+def _escaped(escapes: Ints) -> Ints:
+    """The positions that a backslash takes the meaning from: those behind an odd run of them."""
+    if not len(escapes):
+        return escapes
+    first = np.flatnonzero(np.diff(escapes, prepend=escapes[0] - 2) != 1)
+    lengths = np.diff(np.append(first, len(escapes)))
+    last = escapes[first + lengths - 1]
+    positions: Ints = last[lengths % 2 == 1] + 1
+    return positions
+
+
+def _reject_backslashes(lines: _Lines, escapes: Ints, quotes: Ints, before_head: Ints) -> None:
+    """Backslashes of a field section must stand inside strings."""
     if not len(escapes):
         return
     owner = np.minimum(np.searchsorted(lines.ends, escapes), len(lines.ends) - 1)
-    lines.good[owner[escapes > lines.heads[owner]]] = False
+    inside = ((np.searchsorted(quotes, escapes) - before_head[owner]) & 1) == 1
+    lines.good[owner[(escapes > lines.heads[owner]) & ~inside]] = False
 
 
-def _structure(buf: npt.NDArray[np.uint8], text: bytes, lines: _Lines) -> tuple[Ints, Ints]:
+def _structure(buf: npt.NDArray[np.uint8], lines: _Lines, escapes: Ints) -> tuple[Ints, Ints]:
     """Unquoted `=`, `,`, space and LF of the field sections with the line each belongs to; checks quotes on the way."""
     marks = np.flatnonzero((buf == _EQUALS) | (buf == _COMMA) | (buf == _SPACE) | (buf == _LF))
     is_lf = buf[marks] == _LF
@@ -131,10 +144,13 @@ def _structure(buf: npt.NDArray[np.uint8], text: bytes, lines: _Lines) -> tuple[
     marks, owner = marks[keep], owner[keep]
     inside = (marks > lines.heads[owner]) & lines.good[owner]
     marks, owner = marks[inside], owner[inside]
-    if b'"' not in text:
-        return marks, owner
     quotes = np.flatnonzero(buf == _QUOTE)
+    if len(escapes) and len(quotes):
+        quotes = quotes[~np.isin(quotes, _escaped(escapes), assume_unique=True)]
     before_head = np.searchsorted(quotes, lines.heads)
+    _reject_backslashes(lines, escapes, quotes, before_head)
+    if not len(quotes):
+        return marks, owner
     odd = ((np.searchsorted(quotes, marks) - before_head[owner]) & 1).astype(np.bool_)
     lines.good[owner[odd & (buf[marks] == _LF)]] = False
     _check_quotes(buf, quotes, before_head, lines)
