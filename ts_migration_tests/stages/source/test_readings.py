@@ -1,0 +1,103 @@
+"""What checks and plans ask the source, on the embedded Timestream, against what was written to it."""
+
+import pytest
+
+from ts_migration.line_protocol.resolution import resolve
+from ts_migration.timestream.readings import (
+    collisions,
+    rows_at,
+    rows_from,
+    rows_per_window,
+    sample_rows,
+    source_counts,
+)
+from ts_migration.windows import Window
+from ts_migration_tests.stages.source.tables import HOUR, START, Source, day, multi, single
+
+ALL = Window(START, START + 1000 * HOUR, "all")
+
+
+@pytest.fixture
+def table(source: Source) -> Source:
+    source.put([multi(index) for index in range(100)])
+    return source
+
+
+def test_counts_are_per_measure_name_and_column(table: Source) -> None:
+    table.put([single(3, "temp", "DOUBLE", "1"), single(4, "temp", "BIGINT", "1"), single(5, "on", "BOOLEAN", "true")])
+    mapping = resolve(table.schema, table.job().mapping, "t")
+    counts = source_counts(table.query, table.schema, mapping, ALL)
+    assert counts.rows == {"balance": 100, "temp": 2, "on": 1}
+    assert counts.total_rows == 103
+    assert counts.values["balance", "load"] == 100 and counts.values["balance", "open"] == 80
+    assert (counts.first_ns, counts.last_ns) == (START, START + 99 * HOUR + 99)
+    assert counts.field_values(mapping) == {
+        "at": 80, "count": 100, "load": 100, "on": 1, "open": 80, "temp_bigint": 1, "temp_double": 1, "text": 80,
+    }  # fmt: skip
+
+
+def test_a_window_without_rows_counts_nothing(table: Source) -> None:
+    mapping = resolve(table.schema, table.job().mapping, "t")
+    counts = source_counts(table.query, table.schema, mapping, Window(0, 10))
+    assert (counts.total_rows, counts.first_ns, counts.last_ns, counts.field_values(mapping)) == (0, None, None, {})
+
+
+def test_rows_are_counted_per_window_by_few_queries(table: Source) -> None:
+    windows = [day(number) for number in range(1, 12)]
+    found = rows_per_window(table.query, table.database, table.table, windows)
+    assert list(found.values()) == [24, 24, 24, 24, 4, 0, 0, 0, 0, 0, 0]
+
+
+def test_rows_at_and_after_a_time_are_counted_with_the_last(table: Source) -> None:
+    assert rows_from(table.query, table.database, table.table, START + 98 * HOUR + 98) == (2, START + 99 * HOUR + 99)
+    assert rows_from(table.query, table.database, table.table, START + 500 * HOUR) == (0, None)
+
+
+def test_rows_of_given_times_come_whole_and_exact(table: Source) -> None:
+    times = [START + index * HOUR + index for index in (3, 5, 7)]
+    frame = rows_at(table.query, table.schema, ALL, [*times, 5, START + 1])
+    assert frame.sort("time_ns")["time_ns"].to_list() == times
+    row = frame.sort("time_ns").row(0, named=True)
+    assert row["load"] == 3 * 1.1 - 20 and row["count"] == 2**62 + 3 and row["at"] == START + 3
+    assert rows_at(table.query, table.schema, ALL, []).schema == frame.schema
+
+
+def test_a_sample_holds_distinct_rows_of_the_window_and_follows_its_seed(table: Source) -> None:
+    window = Window(START, START + 100 * HOUR)
+    first = sample_rows(table.query, table.schema, window, 20, seed=7)
+    assert 10 <= len(first) <= 20
+    assert first.equals(sample_rows(table.query, table.schema, window, 20, seed=7))
+    assert not first.equals(sample_rows(table.query, table.schema, window, 20, seed=8))
+    assert first["time_ns"].n_unique() == len(first)
+
+
+def test_a_sample_finds_the_rows_of_a_window_whose_end_is_empty(table: Source) -> None:
+    wide = Window(START, START + 100_000 * HOUR)
+    assert len(sample_rows(table.query, table.schema, wide, 5, seed=1)) >= 1
+    assert len(sample_rows(table.query, table.schema, Window(0, 10), 5, seed=1)) == 0
+    assert len(sample_rows(table.query, table.schema, wide, 0, seed=1)) == 0
+
+
+def test_rows_that_would_overwrite_each_other_are_found_with_examples(source: Source) -> None:
+    for index in range(5):
+        source.put([multi(index, Dimensions=[{"Name": "plant", "Value": "p"}, {"Name": "unit", "Value": f"u{unit}"}]) for unit in range(2)])  # fmt: skip
+    injective = resolve(source.schema, source.job().mapping, "t")
+    assert collisions(source.query, source.schema, injective, ALL).points == 0
+    options = source.job(mapping="{dimensions_as_fields: [unit]}").mapping
+    found = collisions(source.query, source.schema, resolve(source.schema, options, "t"), ALL)
+    assert found.points == 5
+    assert len(found.examples) == 3
+    assert found.examples[0] == "2023-01-01T00:00:00Z measure_name='balance' plant='p': 2 rows"
+
+
+def test_rows_of_different_single_measures_do_not_collide(source: Source) -> None:
+    source.put([single(0, "temp", "DOUBLE", "1"), single(0, "wind", "DOUBLE", "1")])
+    mapping = resolve(source.schema, source.job().mapping, "t")
+    assert collisions(source.query, source.schema, mapping, ALL).points == 0
+
+
+def test_a_dropped_measure_name_collides_only_where_one_field_is_written_twice(source: Source) -> None:
+    values = [{"Name": "only_here", "Type": "DOUBLE", "Value": "1"}]
+    source.put([multi(0), multi(0, MeasureName="other"), multi(1), multi(1, MeasureName="other", MeasureValues=values)])
+    options = source.job(mapping="{keep_measure_name: false}").mapping
+    assert collisions(source.query, source.schema, resolve(source.schema, options, "t"), ALL).points == 1
