@@ -44,13 +44,17 @@ class MigrationError(Exception):
 
 
 class Transient(MigrationError):
-    """May pass: a throttled service, a broken connection, a server that restarts. Retried with jitter."""
+    """May pass: a throttled service, a broken connection, a server that restarts. Retried with jitter.
+
+    `exhausted` is set by whoever has used up the configured retries: layers above must not multiply them.
+    """
 
     def __init__(
         self, what: str, *, where: str = "", allowed: str = "", next_step: str = "", retry_after_s: float | None = None
     ) -> None:
         super().__init__(what, where=where, allowed=allowed, next_step=next_step)
         self.retry_after_s = retry_after_s
+        self.exhausted = False
 
 
 class Permanent(MigrationError):

@@ -52,6 +52,7 @@ def retrying(
             return call()
         except Transient as error:
             if retry == policy.attempts or pause.is_set():
+                error.exhausted = True
                 raise
             if on_retry:
                 on_retry(error)

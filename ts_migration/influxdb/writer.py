@@ -225,6 +225,7 @@ class _Delivery:
                 failure = error
             if retry < self._attempts:
                 writer.pause(retry, failure)
+        failure.exhausted = True
         if status in _OVERLOADED:
             raise failure
         return None, failure

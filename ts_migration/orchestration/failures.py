@@ -32,7 +32,7 @@ def told_to_dagster(
         attempt = context.op_execution_context.retry_number if hasattr(context, "op_execution_context") else 0
         delay = retry_delay_s(attempt, settings, error.retry_after_s)
         context.log.warning(f"{error} (try {attempt + 1} of {settings.max_retry_attempts + 1})")
-        if attempt >= settings.max_retry_attempts:
+        if error.exhausted or attempt >= settings.max_retry_attempts:
             raise failure_of(error) from None
         raise dg.RetryRequested(max_retries=settings.max_retry_attempts, seconds_to_wait=delay) from error
     except MigrationError as error:

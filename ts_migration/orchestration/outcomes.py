@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ts_migration.errors import MigrationError, Transient
+from ts_migration.errors import MigrationError
 from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
 from ts_migration.orchestration.tasks import Outcome
 
@@ -62,19 +62,18 @@ def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Out
 
 def outcome_of_error(error: MigrationError, seconds: float) -> Outcome:
     """The outcome of a task that raised before it became a run."""
-    return Outcome(ok=False, seconds=seconds, error=str(error), permanent=not isinstance(error, Transient))
+    return Outcome(ok=False, seconds=seconds, error=str(error), permanent=True)
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
-    """The message of the first failed step, and whether trying again is of no use."""
+    """The message of the first failed step, and whether it was told by the product: retries are used up by then."""
     for event in result.all_events:
         if event.event_type is not dg.DagsterEventType.STEP_FAILURE:
             continue
         data = event.step_failure_data
         told = data.user_failure_data
         if told and told.description:
-            kind = told.metadata.get("kind")
-            return told.description, kind is not None and str(kind.value) == "permanent"
+            return told.description, True
         if data.error:
             return data.error.message.strip(), False
     return "", False

@@ -29,7 +29,7 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
     )
     def migrated(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster(context, config.migration_settings):
             rolled = roll_up(config, job, export_bucket.bucket(), influxdb.target())
             return dg.MaterializeResult(
@@ -60,11 +60,12 @@ def report_asset(config: MigrationConfig) -> dg.AssetsDefinition:
     )
     def migration_report(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
-    ) -> dg.MaterializeResult[None]:
-        from ts_migration.operations.report import write_report
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from ts_migration.operations.report import collect, write_report
 
         with told_to_dagster(context, config.migration_settings):
-            written = write_report(config, export_bucket.bucket())
+            bucket = export_bucket.bucket()
+            written = write_report(collect(config, bucket, "validation"), bucket)
             return dg.MaterializeResult(
                 metadata={
                     "report": dg.MetadataValue.url(written.html_uri),

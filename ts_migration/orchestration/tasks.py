@@ -37,7 +37,7 @@ class Task:
 class Outcome:
     """What became of a task.
 
-    `permanent` tells that the same task would fail again; `checks_passed` and `checks_failed` count the five checks
+    `permanent` tells that retries are used up or of no use; `checks_passed` and `checks_failed` count the five checks
     of a window; where they do not add up to five, some could not run.
     """
 

@@ -53,7 +53,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
     )
     def export_files(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, timestream: TimestreamResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.EXPORT)
             query = timestream.query()
@@ -92,7 +92,7 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
     )
     def line_protocol_files(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.CONVERSION)
             mapping = frozen_mapping(job, run.table, run.bucket)
@@ -118,7 +118,7 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
     )
     def influxdb_bucket(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.LOAD)
             mapping = frozen_mapping(job, run.table, run.bucket)

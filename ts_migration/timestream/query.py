@@ -163,7 +163,10 @@ class TimestreamQuery:
                 return self.client.query(**request)
             except (ClientError, BotoCoreError) as error:
                 mapped = query_error(error, self.where, sql)
-                if not isinstance(mapped, Transient) or retry >= self.retries.attempts:
+                if not isinstance(mapped, Transient):
+                    raise mapped from error
+                if retry >= self.retries.attempts:
+                    mapped.exhausted = True
                     raise mapped from error
             retry += 1
             self.sleep(self.retries.pause(retry, mapped))

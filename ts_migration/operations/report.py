@@ -1,0 +1,76 @@
+"""The report of a whole configuration: collected from the proof, kept in S3, and in a folder where somebody asks for it.
+
+What a report says is in `reporting`; nothing is judged here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ts_migration.config import MigrationConfig
+from ts_migration.manifests import VerdictRecord, read_manifest
+from ts_migration.objects import REPORT_PREFIX, ExportBucket
+from ts_migration.reporting.html import report_html
+from ts_migration.reporting.results import MigrationResults, results_of
+from ts_migration.stages.proof import TableProof, proof_of
+from ts_migration.stages.roll_up import MigratedManifest
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Where a report was put, and what it says in one word."""
+
+    status: str
+    html_uri: str
+    json_uri: str
+    html_path: Path | None = None
+    json_path: Path | None = None
+
+
+def collect(
+    config: MigrationConfig,
+    bucket: ExportBucket,
+    kind: Literal["validation", "execution"],
+    *,
+    only: str | None = None,
+    job_id: str | None = None,
+    configuration: str | None = None,
+) -> MigrationResults:
+    """The results of every job (or of one), from the manifests as they are now."""
+    jobs = [config.job(only)] if only else list(config.migration_jobs)
+    proofs = [proof_of(config, job, bucket) for job in jobs]
+    rolled_up = {
+        job.job_name: _table_checks(bucket, config.place(job).migrated, proof)
+        for job, proof in zip(jobs, proofs, strict=True)
+    }
+    return results_of(proofs, kind, table_checks=rolled_up, job_id=job_id, configuration=configuration)
+
+
+def write_report(results: MigrationResults, bucket: ExportBucket, folder: Path | None = None) -> WrittenReport:
+    """Put a report as HTML and JSON under `reports/`, and into a folder where one is given.
+
+    Raises:
+        Transient, Permanent: S3 would not take it.
+    """
+    html, stem = report_html(results).encode(), results.file_name.removesuffix(".json")
+    html_name = stem.replace("migration_results", "migration_report") + ".html"
+    bucket.put(REPORT_PREFIX + html_name, html, "text/html; charset=utf-8")
+    bucket.put(REPORT_PREFIX + results.file_name, results.to_bytes(), "application/json")
+    html_path, json_path = None, None
+    if folder is not None:
+        html_path, json_path = folder / html_name, folder / results.file_name
+        html_path.write_bytes(html)
+        json_path.write_bytes(results.to_bytes())
+    return WrittenReport(
+        status=results.status,
+        html_uri=bucket.uri(REPORT_PREFIX + html_name),
+        json_uri=bucket.uri(REPORT_PREFIX + results.file_name),
+        html_path=html_path,
+        json_path=json_path,
+    )
+
+
+def _table_checks(bucket: ExportBucket, key: str, proof: TableProof) -> tuple[VerdictRecord, ...]:
+    """Verdicts of the whole table, as long as they judged the windows as they are now."""
+    migrated = read_manifest(MigratedManifest, bucket, key)
+    return migrated.verdicts if migrated is not None and migrated.proof == proof.digest else ()
