@@ -12,6 +12,8 @@ from ts_migration.local.influxdb.flux.lexer import Lexer, Token
 from ts_migration.local.influxdb.flux.regular import compile_pattern
 from ts_migration.local.influxdb.flux.values import MAX_INT, parse_duration, parse_time
 
+LONGEST_NUMBER: Final = 30
+"""Digits that a number can have at all: more are not even read."""
 _COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=", "=~", "!~")
 
 
@@ -213,6 +215,8 @@ class Parser:
     def _literal(self, token: Token) -> syntax.Literal:
         try:
             if token.kind == "int":
+                if len(token.text) > LONGEST_NUMBER:
+                    raise ValueProblem(f"invalid integer literal {token.text[:20]}...")
                 number = int(token.text)
                 # one more than the largest is let pass for the minus sign before the smallest
                 if number > MAX_INT + 1 or (len(token.text) > 1 and token.text[0] == "0"):

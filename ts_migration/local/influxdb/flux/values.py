@@ -18,6 +18,8 @@ MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**63 - 1
 MAX_UINT: Final = 2**64 - 1
 SECOND: Final = 1_000_000_000
+LONGEST_DURATION: Final = 200
+MOST_MONTHS: Final = 12 * 10_000
 
 UNITS: Final[dict[str, int]] = {
     "ns": 1,
@@ -96,6 +98,8 @@ def parse_duration(text: str) -> Duration:
     """`1h30m` and the like, without a sign.
 
     Raises ValueProblem where a part is not a number with a unit."""
+    if len(text) > LONGEST_DURATION:
+        raise ValueProblem(f"invalid duration {text[:20]}...")
     months = ns = 0
     position = 0
     for found in re.finditer(r"(\d+)(ns|us|µs|μs|ms|mo|s|m|h|d|w|y)", text, re.ASCII):
@@ -109,7 +113,7 @@ def parse_duration(text: str) -> Duration:
         position = found.end()
     if position != len(text) or not text:
         raise ValueProblem(f"invalid duration {text}")
-    if ns > MAX_INT:
+    if ns > MAX_INT or months > MOST_MONTHS:
         raise ValueProblem(f"duration {text} is out of range")
     return Duration(months, ns)
 

@@ -57,9 +57,11 @@ class Windows:
 
     def _month_starts(self, bounds: Bounds) -> Array:
         offset, step = self.offset.ns, self.every.months
-        months = (np.array([bounds.start - offset, bounds.stop - 1 - offset]).astype("datetime64[ns]")).astype(
-            "datetime64[M]"
-        )
+        months = (
+            np.array([max(bounds.start - offset, -MAX_INT), min(bounds.stop - 1 - offset, MAX_INT)]).astype(
+                "datetime64[ns]"
+            )
+        ).astype("datetime64[M]")
         low, high = (int(month) for month in months.astype(np.int64))
         reach = self.period.months or 1 + self.period.ns // (28 * 86_400 * 10**9)
         numbers = np.arange((low - reach) // step * step, high + 1, step, dtype=np.int64)

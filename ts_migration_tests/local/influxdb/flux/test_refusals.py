@@ -82,3 +82,21 @@ def test_a_query_that_is_nearly_right_is_answered_or_refused_but_never_stumbles(
     for query in mutations(seed):
         answer = ask(query, points)
         assert answer.status in (200, 400), query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"x = {'9' * 5000}",
+        f"x = {'9' * 5000}h",
+        f"x = {'9' * 30}y",
+        f"x = {'(' * 5000}1{')' * 5000}",
+        MW.replace("2023-01-01T00:00:00Z", "-9000y"),
+        MW.replace("2023-01-01T00:00:00Z", "-300y") + " |> aggregateWindow(every: 1mo, fn: count)",
+        MW.replace("2023-01-01T00:00:00Z", "-300y") + " |> aggregateWindow(every: 1h, fn: count)",
+        MW + " |> map(fn: (r) => ({x: int(v: r._value * 1.0e300)}))",
+    ],
+)
+def test_numbers_beyond_all_bounds_are_refused_or_answered(query: str) -> None:
+    answer = ask(query, plants())
+    assert answer.status in (200, 400)
