@@ -12,6 +12,8 @@ from ts_migration.local.influxdb.flux.streams import Bounds
 from ts_migration.local.influxdb.flux.tables import Array
 from ts_migration.local.influxdb.flux.values import MAX_INT, Duration
 
+MONTHS_OF_INT64 = 3507
+"""Months before and after 1970 whose first moment int64 ns can hold."""
 MOST_WINDOWS = 10_000_000
 """More windows than this in one range are refused: they would fill the memory of a laptop."""
 
@@ -57,14 +59,14 @@ class Windows:
 
     def _month_starts(self, bounds: Bounds) -> Array:
         offset, step = self.offset.ns, self.every.months
-        months = (
-            np.array([max(bounds.start - offset, -MAX_INT), min(bounds.stop - 1 - offset, MAX_INT)]).astype(
-                "datetime64[ns]"
-            )
-        ).astype("datetime64[M]")
+        edges = [max(bounds.start - offset, -MAX_INT), min(bounds.stop - 1 - offset, MAX_INT)]
+        months = np.array(edges).astype("datetime64[ns]").astype("datetime64[M]")
         low, high = (int(month) for month in months.astype(np.int64))
         reach = self.period.months or 1 + self.period.ns // (28 * 86_400 * 10**9)
-        numbers = np.arange((low - reach) // step * step, high + 1, step, dtype=np.int64)
+        first = (low - reach) // step * step
+        if first < -MONTHS_OF_INT64 or high + reach > MONTHS_OF_INT64:
+            raise ValueProblem(f"windows of {self.every} reach beyond the times that InfluxDB can hold")
+        numbers = np.arange(first, high + 1, step, dtype=np.int64)
         found = numbers.astype("datetime64[M]").astype("datetime64[ns]").astype(np.int64) + offset
         return found[(self.ends(found) > bounds.start) & (found < bounds.stop)]
 
