@@ -21,7 +21,6 @@ import msgpack
 import urllib3
 
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
-_NOW = re.compile(r"\b20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _GO_DURATION = re.compile(r"^(?:\d+h)?(?:\d+m)?[\d.]+m?s$")
 _NAMED_TIMES = frozenset(("createdAt", "updatedAt", "started"))
 _COMPARED_HEADERS = ("content-type", "x-influxdb-build", "x-platform-error-code")
@@ -34,6 +33,7 @@ class Target:
     url: str
     token: str
     org: str
+    made: list[str] = field(default_factory=list)
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, timeout=60))
 
     def request(self, method: str, path: str, query: dict[str, str], body: bytes | None, headers: dict[str, str]):
@@ -49,6 +49,28 @@ class Target:
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.data!r}")
         return json.loads(answer.data) if answer.data else None
+
+    def new_bucket(self) -> str:
+        """The name of a new bucket that keeps its points for ever."""
+        name = f"conformance_{uuid.uuid4().hex[:10]}"
+        rules: list[object] = []
+        made = self.api("POST", "/api/v2/buckets", body={"orgID": self.org_id, "name": name, "retentionRules": rules})
+        self.made.append(made["id"])
+        return name
+
+    def clean(self) -> None:
+        """Delete the buckets that `new_bucket` made: the server may be somebody's."""
+        while self.made:
+            self.api("DELETE", f"/api/v2/buckets/{self.made.pop()}")
+
+    def write(
+        self, bucket: str, body: bytes, *, token: str | None = None, path: str = "/api/v2/write", **headers: str
+    ) -> tuple[int, str | None]:
+        """Post line protocol: the status, and the message of a refusal. Header names have `_` for `-`."""
+        query = {"org": self.org, "bucket": bucket} if path.startswith("/api") else {"db": bucket}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.request("POST", path, query, body, {"Authorization": f"Token {token or self.token}"} | sent)
+        return answer.status, answer.json()["message"] if answer.data else None
 
     @property
     def org_id(self) -> str:

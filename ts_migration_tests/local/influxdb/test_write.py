@@ -1,7 +1,6 @@
 """Writes over HTTP: statuses, texts, bodies, rights, and every recorded verdict."""
 
 import gzip
-import uuid
 from pathlib import Path
 
 import pytest
@@ -10,51 +9,15 @@ from ts_migration.local.influxdb.line_protocol import parser
 from ts_migration.local.influxdb.line_protocol.go_text import json_text, to_text
 from ts_migration.local.influxdb.storage.bucket import Bucket
 from ts_migration.local.influxdb.storage.shard_groups import DAY_NS
-from ts_migration_tests.local.influxdb.conformance import Target, target_from_environment
+from ts_migration_tests.local.influxdb.conformance import Target
 from ts_migration_tests.local.influxdb.verdicts import Verdict, verdicts
 
 NOW = 1_795_341_272_660_376_375
 
 
-@pytest.fixture(scope="module")
-def target(request: pytest.FixtureRequest) -> Target:
-    return target_from_environment() or Target(*request.getfixturevalue("influxdb"))
-
-
 @pytest.fixture
 def bucket(target: Target) -> str:
-    return new_bucket(target)
-
-
-def new_bucket(target: Target) -> str:
-    name = f"w_{uuid.uuid4().hex[:10]}"
-    target.api("POST", "/api/v2/buckets", body={"orgID": target.org_id, "name": name, "retentionRules": []})
-    return name
-
-
-def post(target: Target, bucket: str, body: bytes, *, token: str | None = None, path="/api/v2/write", **headers: str):
-    query = {"org": target.org, "bucket": bucket} if path.startswith("/api") else {"db": bucket}
-    sent = {"Authorization": f"Token {token or target.token}"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    answer = target.request("POST", path, query, body, sent)
-    return answer.status, answer.json()["message"] if answer.data else None
-
-
-def test_every_recorded_verdict_has_its_status_and_its_message(target: Target):
-    name = new_bucket(target)
-    different = []
-    embedded = target_from_environment() is None
-    for verdict in verdicts():
-        if verdict.message is None and verdict.status == 500 and not embedded:
-            continue  # kills a real server
-        status, message = post(target, name, verdict.body)
-        if status != verdict.status or verdict.message not in (None, message):
-            different.append((verdict.body, verdict.status, verdict.message, status, message))
-        if status == 204:
-            everything = {"start": "1677-09-21T00:12:43.145224194Z", "stop": "2262-04-11T23:47:16.854775806Z"}
-            target.api("POST", "/api/v2/delete", {"org": target.org, "bucket": name}, everything)
-        elif status != 400:
-            name = new_bucket(target)  # types that were pinned without a point cannot be deleted
-    assert different == []
+    return target.new_bucket()
 
 
 def test_every_accepted_verdict_is_stored_as_the_real_server_stored_it(tmp_path: Path):
@@ -120,28 +83,28 @@ def recorded(verdict: Verdict) -> tuple[dict, list, dict]:
 def test_a_checksum_that_is_wrong_is_told_from_a_stream_that_breaks_off(target: Target, bucket: str):
     good = gzip.compress(b"m f=1 1\n" * 100)
     spoiled = good[:-8] + bytes(8)
-    assert post(target, bucket, spoiled, Content_Encoding="gzip") == (
+    assert target.write(bucket, spoiled, Content_Encoding="gzip") == (
         400,
         "unable to read data: gzip: invalid checksum",
     )
-    assert post(target, bucket, good[:-9], Content_Encoding="gzip") == (500, "unable to read data: unexpected EOF")
-    assert post(target, bucket, good + b"junk", Content_Encoding="gzip") == (
+    assert target.write(bucket, good[:-9], Content_Encoding="gzip") == (500, "unable to read data: unexpected EOF")
+    assert target.write(bucket, good + b"junk", Content_Encoding="gzip") == (
         400,
         "unable to read data: gzip: invalid header",
     )
-    assert post(target, bucket, b"m f=1 1", Content_Encoding="br") == (204, None)
+    assert target.write(bucket, b"m f=1 1", Content_Encoding="br") == (204, None)
 
 
 def test_a_token_without_the_right_to_write_is_told_so_and_nothing_is_written(target: Target, bucket: str):
     (info,) = target.api("GET", "/api/v2/buckets", {"name": bucket})["buckets"]
-    other = target.api("GET", "/api/v2/buckets", {"name": new_bucket(target)})["buckets"][0]
+    other = target.api("GET", "/api/v2/buckets", {"name": target.new_bucket()})["buckets"][0]
     reader = token_for(target, ("read", info["id"]))
     stranger = token_for(target, ("write", other["id"]))
     writer = token_for(target, ("write", info["id"]))
     for token in (reader, stranger):
-        assert post(target, bucket, b"m f=1 1", token=token) == (403, "insufficient permissions for write")
-    assert post(target, bucket, b"m f=1 1", token="unknown") == (401, "unauthorized access")
-    assert post(target, bucket, b"m f=1 1", token=writer) == (204, None)
+        assert target.write(bucket, b"m f=1 1", token=token) == (403, "insufficient permissions for write")
+    assert target.write(bucket, b"m f=1 1", token="unknown") == (401, "unauthorized access")
+    assert target.write(bucket, b"m f=1 1", token=writer) == (204, None)
 
 
 def token_for(target: Target, *rights: tuple[str, str]) -> str:
@@ -159,8 +122,8 @@ def test_bearer_opens_as_token_does(target: Target, bucket: str):
 
 
 def test_the_first_version_of_the_api_writes_to_the_bucket_of_the_databases_name(target: Target, bucket: str):
-    assert post(target, bucket, b"m f=1 1", path="/write") == (204, None)
-    status, message = post(target, "no_such", b"m f=1 1", path="/write")
+    assert target.write(bucket, b"m f=1 1", path="/write") == (204, None)
+    status, message = target.write("no_such", b"m f=1 1", path="/write")
     assert (status, message) == (404, 'bucket "no_such" not found')
 
 
