@@ -168,3 +168,52 @@ def test_a_disk_that_refuses_is_never_acknowledged(tmp_path: Path, monkeypatch: 
     monkeypatch.undo()
     with pytest.raises(LogFailed):
         bucket.write(parser.parse(b"m f=1 2", 1, 0), oldest_ns=None, group_ns=7 * DAY_NS)
+
+
+def test_writers_readers_flushes_and_deletes_at_once_lose_and_invent_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("ts_migration.local.influxdb.storage.bucket.FLUSH_AT_BYTES", 20_000)
+    bucket = Bucket(tmp_path)
+    write(bucket, "gone f=1i 1")
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def writer(number: int) -> None:
+        for step in range(60):
+            write(bucket, "\n".join(f"m,w={number} f={step}i,g={time}i {time}" for time in range(step, step + 40)))
+
+    def reader() -> None:
+        while not done.is_set():
+            for block in bucket.snapshot().blocks("m"):
+                values = {column.name: column.values for column in block.columns}
+                assert (values["g"] == block.times).all()
+
+    def deleter() -> None:
+        for _ in range(5):
+            bucket.delete("gone", 1, 1)
+            write(bucket, "gone f=1i 1")
+
+    def guarded(work, *arguments: int) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:  # noqa: BLE001 - told to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(writer, number)) for number in range(4)]
+    threads += [threading.Thread(target=guarded, args=(deleter,))]
+    watch = threading.Thread(target=guarded, args=(reader,))
+    for thread in [*threads, watch]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    watch.join()
+    bucket.close()
+    assert failures == []
+    assert list(tmp_path.glob("segment-*.arrow"))
+    last = {time: min(time, 59) for time in range(99)}
+    expected = {((("w", str(n)),), time): {"f": f, "g": time} for n in range(4) for time, f in last.items()}
+    bucket = Bucket(tmp_path)
+    assert contents(bucket) == expected
+    assert contents(bucket, "gone") == {((), 1): {"f": 1}}
