@@ -1,4 +1,4 @@
-"""The report of a whole configuration: collected from the proof, kept in S3, and in a folder where somebody asks for it.
+"""The report of a whole configuration: collected from the proof, kept in S3, and in a folder where one is given.
 
 What a report says is in `reporting`; nothing is judged here.
 """

@@ -45,7 +45,7 @@ def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksD
     partitions = partitions_of(job.grid)
 
     @dg.multi_asset_check(
-        name=f"check_{names.joined}",
+        name=f"checks_of_{names.joined}",
         specs=[
             dg.AssetCheckSpec(
                 name,
