@@ -26,9 +26,6 @@ PART_BYTES = 64 * 1024 * 1024
 """A part is ended when it is this large, compressed. The last member may go beyond it."""
 INDEX_NAME = "members.json"
 
-_AHEAD = 4
-"""Members that may wait for compression: bounds memory to a few batches."""
-
 
 @dataclass
 class PartsWriter:
@@ -57,9 +54,11 @@ class PartsWriter:
 
     def __post_init__(self) -> None:
         self._compress = compressor(self.level)
-        # One thread: compression then overlaps with encoding, and two of the usual two cores are busy.
+        # One thread each: a batch is compressed while the next is encoded, a part sent while the next is filled.
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gzip")
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="upload")
         self._waiting: deque[tuple[Future[bytes], int, int, int, int]] = deque()
+        self._sent: Future[None] | None = None
         self._file: IO[bytes] | None = None
         self._size = 0
         self._crc = 0
@@ -72,26 +71,34 @@ class PartsWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._sender.shutdown(wait=True, cancel_futures=True)
         if self._file is not None:
             self._file.close()
 
     def add(self, encoded: Encoded) -> None:
-        """Cut a batch into members, on line ends, and write them. A batch's last member may be shorter."""
+        """Cut a batch into members, on line ends. A batch's last member may be shorter.
+
+        They are compressed in the background; memory holds this batch and the one before.
+        """
+        self._write_waiting()
         for start in range(0, encoded.points, self.batch_size):
             end = min(start + self.batch_size, encoded.points)
             text = encoded.text[int(encoded.offsets[start]) : int(encoded.offsets[end])]
             times = encoded.times[start:end]
             future = self._pool.submit(self._compress, text)
             self._waiting.append((future, end - start, len(text), int(times.min()), int(times.max())))
-            while len(self._waiting) > _AHEAD:
-                self._write_member()
 
     def finish(self) -> bytes:
         """Write what is waiting and end the last part; the bytes of members.json, which the caller puts."""
+        self._write_waiting()
+        self._end_part()
+        if self._sent is not None:
+            self._sent.result()
+        return index_bytes(self.members)
+
+    def _write_waiting(self) -> None:
         while self._waiting:
             self._write_member()
-        self._end_part()
-        return index_bytes(self.members)
 
     def _write_member(self) -> None:
         future, lines, text_bytes, first_ns, last_ns = self._waiting.popleft()
@@ -116,10 +123,10 @@ class PartsWriter:
     def _end_part(self) -> None:
         if self._file is None:
             return
+        if self._sent is not None:
+            self._sent.result()
         key, members = self._key, self.members[self._first :]
-        self._file.seek(0)
-        self.bucket.upload(key, self._file)
-        self._file.close()
+        self._sent = self._sender.submit(_send, self.bucket, key, self._file)
         self._file = None
         self.parts.append(
             Part(
@@ -132,6 +139,12 @@ class PartsWriter:
                 last_ns=max(member.last_ns for member in members),
             )
         )
+
+
+def _send(bucket: ExportBucket, key: str, file: IO[bytes]) -> None:
+    with file:
+        file.seek(0)
+        bucket.upload(key, file)
 
 
 def members_of(bucket: ExportBucket, members_key: str) -> tuple[Member, ...]:
