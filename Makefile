@@ -15,6 +15,7 @@ test: install ## All tests; LONG=1 and FULL=1 add the long ones.
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: install
 	$(BIN)/mypy
@@ -24,7 +25,7 @@ format: install
 	$(BIN)/ruff format .
 
 conformance: install ## The conformance replay against INFLUXDB_URL, INFLUXDB_TOKEN, INFLUXDB_ORG; else the embedded server.
-	$(BIN)/pytest -k conformance
+	$(BIN)/pytest ts_migration_tests/local/influxdb/test_conformance.py
 
 bench: install
 	$(BIN)/python -m benchmarks
@@ -36,8 +37,9 @@ clean: ## Stop the embedded stack and delete everything that commands wrote here
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: setup.cfg pyproject.toml
+$(VENV)/.installed: setup.cfg
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV), about a minute, once'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
 	@touch $@

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ts_migration.cli.console import error_line, note, say, table
+from ts_migration.cli.console import error_line, note, say, table, warn
+from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
 from ts_migration.errors import ConfigurationError, ExitCode
@@ -97,7 +98,9 @@ def _execute(
     # Here and not above: Dagster takes a second to import, and a wrong token should not cost it.
     from ts_migration.orchestration.execution import execute as run
 
-    with Show("Migrating") as show:
+    log = LogFile(Path.cwd() / EXECUTION_LOG)
+    log.write(f"execute {work.path}")
+    with Show("Migrating", log) as show:
         result = run(
             work.config,
             work.environment,
@@ -108,10 +111,15 @@ def _execute(
             region=region,
             report=show,
         )
-    return _conclude(result)
+    return _conclude(result, log)
 
 
-def _conclude(result: "ExecutionResult") -> int:
+def _conclude(result: "ExecutionResult", log: LogFile) -> int:
+    _write_results(result)
+    for job in result.jobs:
+        for error in job.errors:
+            log.write(f"{job.job}: {error}")
+    log.write(f"{result.job_id} {'finished' if result.ok else 'not finished'} after {result.seconds:.1f} s")
     counts = ["windows", "already done", "migrated", "proven", "rows", "points", "checks passed", "seconds"]
     rows = [
         (
@@ -133,3 +141,15 @@ def _conclude(result: "ExecutionResult") -> int:
     say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
     note("next: ts-migration validate")
     return ExitCode.OK
+
+
+def _write_results(result: "ExecutionResult") -> None:
+    """The guide's `migration_results_*.json`: what the call did, for programs."""
+    import json
+    from dataclasses import asdict
+
+    path = Path.cwd() / f"migration_results_{result.job_id}.json"
+    try:
+        path.write_text(json.dumps({**asdict(result), "ok": result.ok}, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        warn(f"{path} cannot be written: {error.strerror}")

@@ -1,9 +1,13 @@
-"""Progress of a run: bars on a terminal, a line an event elsewhere. Both on stderr, so that stdout stays the result."""
+"""Progress of a run: bars on a terminal, a line an event elsewhere. Both on stderr, so that stdout stays the result.
+
+Every event also becomes a line of the guide's log file.
+"""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ts_migration.cli.console import stderr
+from ts_migration.cli.log_file import LogFile
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 class Show:
     """Shows progress while a run lasts: a context manager that is called with every event."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, log: LogFile) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
 
@@ -29,6 +33,7 @@ class Show:
             disable=not self._console.is_terminal,
         )
         self._what = what
+        self._log = log
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -42,6 +47,7 @@ class Show:
 
     def __call__(self, event: "Progress") -> None:
         """Take in one event. Threads may call it."""
+        self._log.write(self._line(event))
         if self._bars.disable:
             self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
             return

@@ -1,10 +1,12 @@
 """`ts-migration validate`: both systems are read again and compared. `orchestration.validation_run` does the work."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ts_migration.cli.console import error_line, say, table
+from ts_migration.cli.log_file import VALIDATION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
 from ts_migration.errors import ExitCode, Refused
@@ -92,7 +94,9 @@ def _one_table(
 def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: int | None) -> int:
     from ts_migration.orchestration.validation_run import validate as run
 
-    with Show("Checking") as show:
+    log = LogFile(Path.cwd() / VALIDATION_LOG)
+    log.write(f"validate {work.path}")
+    with Show("Checking", log) as show:
         result = run(
             work.config,
             work.environment,
@@ -102,10 +106,14 @@ def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: i
             region=region,
             report=show,
         )
-    return _conclude(result)
+    return _conclude(result, log)
 
 
-def _conclude(result: "ValidationResult") -> int:
+def _conclude(result: "ValidationResult", log: LogFile) -> int:
+    for one in result.tables:
+        for problem in one.problems:
+            log.write(f"{one.job}: {problem}")
+    log.write(f"{result.job_id} {'proven' if result.ok else 'not proven'} after {result.seconds:.1f} s")
     counts = ["windows", "checked", "proven", "checks passed"]
     table(
         ["job", "source", "bucket", *counts, "verdict"],
