@@ -70,8 +70,6 @@ class InfluxApplication:
             return handler(call)
         except Refusal as refusal:
             return refusal_reply(refusal)
-        except ImportError as error:
-            return refusal_reply(Refusal("not implemented", f"the embedded server cannot do this: {error}"))
         except Exception:  # noqa: BLE001 - a request must not take the server down; the log says which one tried
             _log.exception("%s %s", scope["method"], scope["path"])
             hidden = "An internal error has occurred - check server logs"

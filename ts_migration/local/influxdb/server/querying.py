@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ts_migration.local.influxdb import flux
 from ts_migration.local.influxdb.answer import Answer
 from ts_migration.local.influxdb.control.refusals import Refusal
-from ts_migration.local.influxdb.points import Points
+from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS, Points
 from ts_migration.local.influxdb.server.exchange import Call, Reply, form_of, json_reply
 from ts_migration.local.influxdb.server.writing import database_bucket
 
@@ -34,12 +35,10 @@ class _Mutations:
         self.call.services.engine.bucket(bucket.id).delete(measurement, start_ns, stop_ns, where)
 
     def drop_measurement(self, database: str, measurement: str) -> None:
-        from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS
-
         self.delete(database, measurement, MIN_TIME_NS, MAX_TIME_NS, None)
 
 
-def influxql(call: Call) -> Answer:
+def query_influxql(call: Call) -> Answer:
     """`GET` or `POST /query`."""
     _ = call.authorization
     asked = dict(call.query)
@@ -57,9 +56,9 @@ def influxql(call: Call) -> Answer:
             return None
         return call.services.engine.bucket(bucket.id).snapshot()
 
-    from ts_migration.local.influxdb import influxql as language
+    from ts_migration.local.influxdb import influxql
 
-    return language.execute(
+    return influxql.execute(
         text,
         database=asked.get("db") or None,
         source=source,
@@ -78,7 +77,7 @@ def _chunk_size(text: str | None) -> int:
     return int(text) if text and text.isdigit() and int(text) > 0 else 10_000
 
 
-def flux(call: Call) -> Answer:
+def query_flux(call: Call) -> Answer:
     """`POST /api/v2/query`: a JSON body, or the bare query as `application/vnd.flux`."""
     _ = call.authorization
     organization = call.organization()
@@ -91,9 +90,7 @@ def flux(call: Call) -> Answer:
                 return call.services.engine.bucket(bucket.id).snapshot() if readable else None
         return None
 
-    from ts_migration.local.influxdb import flux as language
-
-    return language.execute(query, dialect=dialect, source=source, now_ns=call.services.clock())
+    return flux.execute(query, dialect=dialect, source=source, now_ns=call.services.clock())
 
 
 def _flux_body(call: Call) -> tuple[str, Mapping[str, object] | None]:
@@ -112,10 +109,8 @@ def _flux_body(call: Call) -> tuple[str, Mapping[str, object] | None]:
     return str(content["query"]), dialect if isinstance(dialect, dict) else None
 
 
-def analyze(call: Call) -> Reply:
+def analyze_flux(call: Call) -> Reply:
     """`POST /api/v2/query/analyze`: the syntax errors of a Flux query."""
     _ = call.authorization
     query, _ = _flux_body(call)
-    from ts_migration.local.influxdb import flux as language
-
-    return json_reply(language.analyze(query))
+    return json_reply(flux.analyze(query))
