@@ -4,6 +4,7 @@ The only place that knows S3 keys and the only one that turns botocore's errors 
 What the objects mean is in `manifests`.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -29,6 +30,9 @@ BULK_PREFIX = "timestream-export/"
 """All bulk objects: the guide's cleanup deletes this prefix, and nothing that proves anything may lie under it."""
 PROOF_PREFIX = "manifests/"
 REPORT_PREFIX = "reports/"
+
+_ONE_PUT_BYTES = 4 * 1024 * 1024
+"""Up to this size one request is quicker than the threads of a parallel transfer."""
 
 _RETRYABLE_CODES = {
     "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
@@ -266,7 +270,12 @@ class ExportBucket:
             raise_aws_error(error, self.uri(key))
 
     def upload(self, key: str, source: IO[bytes]) -> None:
-        """Copy an open file into an object, by multipart where it is large."""
+        """Copy an open file, from where it stands, into an object; by multipart and in parallel where it is large."""
+        head = source.read(_ONE_PUT_BYTES + 1)
+        if len(head) <= _ONE_PUT_BYTES:
+            self.put(key, head)
+            return
+        source.seek(-len(head), os.SEEK_CUR)
         try:
             self.client.upload_fileobj(source, self.name, key)
         except (ClientError, BotoCoreError) as error:

@@ -91,6 +91,12 @@ def test_the_same_lines_give_the_same_bytes(bucket: ExportBucket) -> None:
     assert written(bucket, encoded(100), batch_size=30).parts == first
 
 
+def test_a_part_of_several_transfer_chunks_arrives_whole(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(200_000), batch_size=100_000, level=0)
+    assert writer.parts[0].bytes > 9_000_000
+    assert zlib.crc32(bucket.get(writer.parts[0].key)) == writer.parts[0].crc32
+
+
 def test_no_lines_make_no_part_and_an_empty_index(bucket: ExportBucket) -> None:
     assert written(bucket, encoded(0), batch_size=10).parts == []
     assert members_of(bucket, PREFIX + "members.json") == ()
