@@ -69,7 +69,19 @@ def query_influxql(call: Call) -> Answer:
         now_ns=call.services.clock(),
         pretty=asked.get("pretty") in _TRUE,
         mutate=_Mutations(call),
+        databases=lambda: _databases(call),
     )
+
+
+def _databases(call: Call) -> list[str]:
+    """The v1 databases of the caller's organisation that may be read: `db/rp` names a policy of `db`."""
+    org_id = call.authorization.org_id
+    names = [
+        bucket.name.partition("/")[0]
+        for bucket in call.services.catalog.buckets()
+        if bucket.org_id == org_id and call.authorization.allows("read", "buckets", org_id, bucket.id)
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _chunk_size(text: str | None) -> int:

@@ -1,0 +1,1 @@
+"""InfluxQL's answers as bytes: JSON, CSV and MessagePack, whole or in chunks."""
