@@ -133,12 +133,14 @@ class ExpressionTranslator:
     def _between(self, node: s.Between) -> Typed:
         value, low, high = self.typed(node.operand), self.typed(node.low), self.typed(node.high)
 
-        def body(v: str) -> str:
-            bound = Typed(v, value.type, value.finite, simple=True, constant=value.constant)
-            return f"({compare('>=', bound, low).sql} AND {compare('<=', bound, high).sql})"
+        def within(x: Typed) -> str:
+            return f"({compare('>=', x, low).sql} AND {compare('<=', x, high).sql})"
 
-        subquery = "(SELECT " in low.sql or "(SELECT " in high.sql
-        sql = body(value.sql) if subquery else let((value,), body)
+        def body(v: str) -> str:
+            return within(Typed(v, value.type, value.finite, simple=True, constant=value.constant))
+
+        has_query = "(SELECT " in low.sql or "(SELECT " in high.sql
+        sql = within(value) if has_query else let((value,), body)
         return Typed(f"(NOT {sql})" if node.negated else sql, S.BOOLEAN)
 
     def _in_list(self, node: s.InList) -> Typed:

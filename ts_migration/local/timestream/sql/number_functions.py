@@ -8,7 +8,7 @@ from ts_migration.local.timestream.catalog import ScalarType
 from ts_migration.local.timestream.sql.coercion import coerce
 from ts_migration.local.timestream.sql.operators import compare
 from ts_migration.local.timestream.sql.signatures import BadArguments, Function, count, number, one_type, wanted
-from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, double, let
+from ts_migration.local.timestream.sql.typed import INTEGERS, Typed, double, let, physical
 
 S = ScalarType
 
@@ -60,6 +60,15 @@ def _round(arguments: list[Typed], _now: int) -> Typed:
     if x.type in INTEGERS or arguments[1].type not in INTEGERS:
         raise BadArguments("round", arguments)
     return Typed(f"round({x.sql}, CAST({arguments[1].sql} AS INTEGER))", S.DOUBLE)
+
+
+def _sign(arguments: list[Typed], _now: int) -> Typed:
+    count("sign", arguments, 1)
+    x = number("sign", arguments)
+    signs = "CASE WHEN {0} > 0 THEN 1 WHEN {0} < 0 THEN -1 ELSE {0} END"
+    if x.type is S.DOUBLE:  # NaN is NaN, and a zero keeps its sign.
+        signs = f"CASE WHEN isnan({{0}}) THEN {{0}} ELSE {signs} END"
+    return Typed(f"CAST({let((x,), signs.format)} AS {physical(x.type)})", x.type, finite=x.finite)
 
 
 def _modulus(arguments: list[Typed], _now: int) -> Typed:
@@ -134,11 +143,7 @@ NUMBER_FUNCTIONS: dict[str, Function] = {
     "ceil": _same("ceil", "{0}", "ceil({0})"),
     "ceiling": _same("ceiling", "{0}", "ceil({0})"),
     "floor": _same("floor", "{0}", "floor({0})"),
-    "sign": _same(
-        "sign",
-        "CASE WHEN {0} > 0 THEN 1 WHEN {0} < 0 THEN -1 WHEN {0} = 0 THEN 0 END",
-        "CASE WHEN isnan({0}) OR {0} = 0 THEN {0} WHEN {0} > 0 THEN 1e0 WHEN {0} < 0 THEN (-1e0) END",
-    ),
+    "sign": _sign,
     "truncate": _double("truncate", "trunc({0})"),
     "round": _round,
     "mod": _modulus,

@@ -159,7 +159,11 @@ def _aggregate(queries: QueryTranslator, inside: ExpressionTranslator, call: s.C
         raise queries.source.refuse(call.at, "IGNORE NULLS is for window functions only")
     arguments = [inside.typed(argument) for argument in call.arguments]
     keys = ", ".join(order_key(inside.typed(item.expression), item) for item in call.order_by)
-    order = f" ORDER BY {keys}" if keys else ""
+    if call.distinct and any(item.expression not in call.arguments for item in call.order_by):
+        message = "For aggregate function with DISTINCT, ORDER BY expressions must appear in arguments"
+        raise queries.source.refuse(call.at, message)
+    # The order only shows in an array; DuckDB refuses it in some of the others.
+    order = f" ORDER BY {keys}" if keys and call.function == "array_agg" else ""
     try:
         return aggregates.build(call.function, arguments, star=call.star, distinct=call.distinct, order=order).typed()
     except (BadArguments, CannotCast) as error:

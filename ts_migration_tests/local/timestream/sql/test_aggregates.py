@@ -41,6 +41,7 @@ EXAMPLES = [
     ("every(measure_value::boolean)", f"{METRICS} WHERE region = 's'", True),
     ("bool_or(measure_value::boolean)", METRICS, True),
     ("geometric_mean(c)", NUMBERS, 2.213363839400643),
+    ("geometric_mean(DISTINCT c)", "(VALUES 2, 2, 8) AS t(c)", 4.0),
     ("approx_distinct(region)", METRICS, 2),
     ("approx_percentile(c, 0.5)", "(VALUES 1, 2, 3, 4, 100) AS t(c)", 3),
     ("approx_percentile(c, ARRAY[0.2, 1.0])", "(VALUES 1, 2, 3, 4, 100) AS t(c)", [1, 100]),

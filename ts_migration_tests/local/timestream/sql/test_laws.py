@@ -11,7 +11,7 @@ from ts_migration_tests.local.timestream.sql.engine import Engine
 EPOCH = datetime(1970, 1, 1)
 moments_ns = st.integers(-(2**62), 2**62)
 widths = st.sampled_from([1, 1000, 7, 60 * 10**9, 3600 * 10**9, 86400 * 10**9, 7 * 86400 * 10**9])
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ask(engine: Engine, *expressions: str):

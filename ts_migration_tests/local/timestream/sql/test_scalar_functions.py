@@ -25,6 +25,8 @@ NUMBERS = [
     ("sign(-3)", S.INTEGER, "-1"),
     ("sign(0)", S.INTEGER, "0"),
     ("sign(2.5)", S.DOUBLE, "1.0"),
+    ("sign(-3000000000)", S.BIGINT, "-1"),
+    ("sign(-0e0)", S.DOUBLE, "-0.0"),
     ("sign(nan())", S.DOUBLE, "NaN"),
     ("mod(7, 3)", S.INTEGER, "1"),
     ("mod(-7, 3)", S.INTEGER, "-1"),
