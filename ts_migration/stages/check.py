@@ -4,6 +4,8 @@ The checks themselves are pure functions of `validation`. Where the digests diff
 from the export files and the bucket, to name the first differing points.
 """
 
+import gzip
+import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -44,6 +46,7 @@ from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FramesManifest
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading, TargetReading
 from ts_migration.validation.record_count import check_record_count
+from ts_migration.validation.refused_lines import refused_blocks
 from ts_migration.validation.sample import SampledRow, SampleLookup, check_sample, sampled_rows
 from ts_migration.validation.schema import check_schema
 from ts_migration.validation.verdict import Verdict, status_of
@@ -98,7 +101,8 @@ def check_window(
     chosen = secrets.randbits(32) if seed is None else seed
     rules = config.validation_rules
     source = _source_reading(query, described, mapping, window, rules, chain, chosen)
-    actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample), policy)
+    refused = _refused(bucket, place, chain.loaded)
+    actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample, refused), policy)
     reading = Reading(
         source=source,
         export=_export_reading(bucket, place, chain),
@@ -229,10 +233,33 @@ def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain) -> E
     )
 
 
+def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
+    """The points of the lines that the server refused while loading: kept apart, they belong to the comparison."""
+    if not loaded.refused_lines:
+        return []
+    lines = [json.loads(row)["line"] for row in gzip.decompress(bucket.get(place.refused)).splitlines()]
+    if len(lines) != loaded.refused_lines:
+        raise Permanent(
+            f"{len(lines):,} refused lines are kept, the load's manifest tells {loaded.refused_lines:,}",
+            where=bucket.uri(place.refused),
+            next_step="load the window again",
+        )
+    return refused_blocks(lines)
+
+
 def _target_reading(
-    target: Target, chain: Chain, mapping: Mapping, window: Window, sample: tuple[SampledRow, ...]
+    target: Target,
+    chain: Chain,
+    mapping: Mapping,
+    window: Window,
+    sample: tuple[SampledRow, ...],
+    refused: list[Block],
 ) -> TargetReading:
-    """What InfluxDB says now. The points are streamed once, through the digest and past the sample's lookup."""
+    """What InfluxDB says now. The points are streamed once, through the digest and past the sample's lookup.
+
+    Refused lines are added to what the bucket holds: export = bucket + refused is then shown by digest, and the window
+    is passed but not proven.
+    """
     name, measurement = chain.loaded.bucket, mapping.measurement
     digest, lookup = PointDigest(window.start_ns, window.end_ns), SampleLookup(sample)
     read_types: dict[str, set[str]] = {}
@@ -243,6 +270,9 @@ def _target_reading(
         tag_keys.update(block.tags)
         for column in block.columns:
             read_types.setdefault(column.field, set()).add(column.kind.value)
+    for block in refused:
+        digest.add_block(block.measurement, block.tags, block.times, block.columns)
+        lookup.look(block)
     return TargetReading(
         counts=reader.counts(target, name, measurement, window),
         digest=digest.record(),
