@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ts_migration.local.influxdb import flux
+from ts_migration.local.influxdb import flux, influxql
 from ts_migration.local.influxdb.answer import Answer
 from ts_migration.local.influxdb.control.refusals import Refusal
 from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS, Points
@@ -55,8 +55,6 @@ def query_influxql(call: Call) -> Answer:
         if bucket is None or not call.authorization.allows("read", "buckets", bucket.org_id, bucket.id):
             return None
         return call.services.engine.bucket(bucket.id).snapshot()
-
-    from ts_migration.local.influxdb import influxql
 
     return influxql.execute(
         text,
