@@ -13,7 +13,6 @@ import polars as pl
 import pyarrow as pa
 
 from ts_migration.line_protocol.mapping import FieldType, Mapping
-from ts_migration.line_protocol.names import escaped_key
 from ts_migration.line_protocol.rejects import (
     MAX_POINT_TIME_NS,
     MAX_STRING_BYTES,
@@ -30,6 +29,7 @@ from ts_migration.line_protocol.series import (
     distinct_series,
     drift,
     identity,
+    lane_key,
     lanes,
 )
 
@@ -96,7 +96,7 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     empty = len(rows) - int(filled.sum())
     if empty:
         rows = rows.filter(filled)
-    lines = rows.select(RANK, TIME, pl.concat_str(_pieces(rows, all_lanes), ignore_nulls=True).alias(_LINE))
+    lines = rows.select(RANK, TIME, _line(rows, all_lanes).alias(_LINE))
     text, offsets, times = _text(lines.sort(RANK, TIME))
     return Encoded(text, offsets, times, _counts(rows, all_lanes), frame, rejects or _no_rejects(frame), empty)
 
@@ -180,37 +180,66 @@ def _no_rejects(frame: pl.DataFrame) -> Rejects:
     return Rejects(frame.clear(), none, none)
 
 
-def _pieces(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> list[pl.Expr]:
-    """Texts that make a line, left to right. NULL pieces leave no trace, so each field is key, value and suffix apart.
+def _line(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Expr:
+    """The text of each row's line, with its line feed.
 
-    A comma stands before a field where one stands before it in the same row: mostly known for the whole batch, for a
-    column without NULL, and asked per row otherwise.
+    NULL pieces leave no trace. A field that every row has stands first, so that all others begin with a comma; where
+    there is none, the first comma of each row is cut off, which copies the fields once more.
     """
-    pieces: list[pl.Expr] = [pl.col(HEAD)]
-    before: pl.Expr | bool = False
-    for lane in all_lanes:
-        everywhere = not lane.gated and rows[lane.column].null_count() == 0
-        if not everywhere and rows[lane.column].null_count() == len(rows):
-            continue
-        present = pl.lit(True) if everywhere else _present(lane)
-        if isinstance(before, pl.Expr):
-            pieces.append(pl.when(present & before).then(pl.lit(",")))
-        elif before:
-            pieces.append(pl.lit(",") if everywhere else pl.when(present).then(pl.lit(",")))
-        opening, closing = ('"', '"') if lane.type is FieldType.STRING else ("", "")
-        closing = "i" if lane.type is FieldType.INTEGER else closing
-        value = _value(rows, lane)
-        if lane.gated:
-            pieces.append(pl.when(present).then(pl.col(lane.key) + opening if opening else pl.col(lane.key)))
-            value = pl.when(present).then(value)
-        else:
-            key = pl.lit(f"{escaped_key(lane.sources[0].field)}={opening}")
-            pieces.append(key if everywhere else pl.when(present).then(key))
-        pieces.append(value)
-        if closing:
-            pieces.append(pl.lit(closing) if everywhere else pl.when(present).then(pl.lit(closing)))
-        before = True if everywhere or before is True else (present if before is False else before | present)
-    return [*pieces, pl.lit(" "), pl.col(TIME).cast(pl.String), pl.lit("\n")]
+    spoken = [lane for lane in all_lanes if rows[lane.column].null_count() < len(rows)]
+    first = next((lane for lane in spoken if _everywhere(rows, lane)), None)
+    pieces = _Pieces()
+    for lane in sorted(spoken, key=lambda lane: lane is not first):
+        _add_field(pieces, rows, lane, "" if lane is first else ",")
+    ending = [pl.lit(" "), pl.col(TIME).cast(pl.String), pl.lit("\n")]
+    if first is not None or not spoken:
+        return pl.concat_str([pl.col(HEAD), *pieces.expressions(), *ending], ignore_nulls=True)
+    fields = pl.concat_str(pieces.expressions(), ignore_nulls=True).str.slice(1)
+    return pl.concat_str([pl.col(HEAD), fields, *ending])
+
+
+class _Pieces:
+    """Pieces of text, left to right; constants side by side become one, which is what concatenation costs by."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pl.Expr] = []
+        self._constant = ""
+
+    def constant(self, text: str) -> None:
+        """Text of every row."""
+        self._constant += text
+
+    def add(self, piece: pl.Expr) -> None:
+        """Text that differs by row, or NULL."""
+        if self._constant:
+            self._pieces.append(pl.lit(self._constant))
+            self._constant = ""
+        self._pieces.append(piece)
+
+    def expressions(self) -> list[pl.Expr]:
+        """All pieces added so far."""
+        return [*self._pieces, *([pl.lit(self._constant)] if self._constant else [])]
+
+
+def _everywhere(rows: pl.DataFrame, lane: Lane) -> bool:
+    return not lane.gated and rows[lane.column].null_count() == 0
+
+
+def _add_field(pieces: _Pieces, rows: pl.DataFrame, lane: Lane, comma: str) -> None:
+    """Key, value and what closes the value."""
+    closing = {FieldType.INTEGER: "i", FieldType.STRING: '"'}.get(lane.type, "")
+    key = f"{comma}{lane_key(lane.sources[0])}"
+    value = _value(rows, lane)
+    if _everywhere(rows, lane):
+        pieces.constant(key)
+        pieces.add(value)
+        pieces.constant(closing)
+        return
+    when = pl.when(_present(lane))
+    pieces.add(when.then(pl.col(lane.key) if lane.gated else pl.lit(key)))
+    pieces.add(when.then(value) if lane.gated else value)
+    if closing:
+        pieces.add(when.then(pl.lit(closing)))
 
 
 def _value(rows: pl.DataFrame, lane: Lane) -> pl.Expr:

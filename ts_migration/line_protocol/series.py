@@ -44,13 +44,18 @@ class Lane:
 
     @property
     def key(self) -> str:
-        """Column of the series frame that holds `key=`, NULL where the lane does not speak."""
+        """Column of the series frame that holds a comma and the `lane_key`, NULL where the lane does not speak."""
         return f":key {self.type} {self.rfc3339} {self.column}"
 
     @property
     def field(self) -> str:
         """Column of the series frame that holds the position in `sources`."""
         return f":field {self.type} {self.rfc3339} {self.column}"
+
+
+def lane_key(source: FieldSource) -> str:
+    """What stands before a field's value: escaped key, equals sign, and the quote that opens a string."""
+    return escaped_key(source.field) + ('="' if source.type is FieldType.STRING else "=")
 
 
 def lanes(mapping: Mapping) -> tuple[Lane, ...]:
@@ -83,13 +88,11 @@ def distinct_series(frame: pl.DataFrame, mapping: Mapping, all_lanes: Sequence[L
     """
     series = frame.select(identity(mapping)).unique(maintain_order=True)
     check_measure_names(series, mapping)
-    head = [
-        pl.lit(escaped_measurement(mapping.measurement)),
-        *(_tag(tag, mapping) for tag in mapping.tags),
-        pl.lit(" "),
-    ]
+    rare = _rare_characters(series, mapping)
+    tags = [_tag(tag, mapping, tag.column in rare.special) for tag in mapping.tags]
+    head = [pl.lit(escaped_measurement(mapping.measurement)), *tags, pl.lit(" ")]
     series = series.with_columns(pl.concat_str(head, ignore_nulls=True).alias(HEAD))
-    reason, column = _reason(mapping)
+    reason, column = _reason(mapping, rare.doubtful)
     series = series.with_columns(reason.alias(REASON), column.alias(REASON_COLUMN))
     gated = [lane for lane in all_lanes if lane.gated]
     if gated:
@@ -120,39 +123,59 @@ def _applies(tag: TagSource, mapping: Mapping) -> pl.Expr | None:
     return pl.col(MEASURE_NAME).is_in(list(tag.measure_names))
 
 
-def _tag(tag: TagSource, mapping: Mapping) -> pl.Expr:
+@dataclass(frozen=True)
+class _Rare:
+    """Columns that hold characters to be escaped, and columns that hold any that may not be sayable at all."""
+
+    special: frozenset[str]
+    doubtful: frozenset[str]
+
+
+def _rare_characters(series: pl.DataFrame, mapping: Mapping) -> _Rare:
+    """One look at each tag column, so that clean ones, which most are, are neither escaped nor tested further."""
+    columns = [tag.column for tag in mapping.tags]
+    patterns = {"special": "[,= ]", "doubtful": rf"[\\\n]|{KEY_SEPARATOR}"}
+    found = series.select(
+        pl.col(column).str.contains(pattern).any().alias(f"{kind} {column}")
+        for column in columns
+        for kind, pattern in patterns.items()
+    )
+    result = {kind: frozenset(c for c in columns if found[f"{kind} {c}"].item()) for kind in patterns}
+    return _Rare(result["special"], result["doubtful"])
+
+
+def _tag(tag: TagSource, mapping: Mapping, special: bool) -> pl.Expr:
     """`,key=value`, NULL where the row has no such tag: a NULL or empty value makes none."""
     value = pl.col(tag.column)
-    for special in (",", "=", " "):
-        value = value.str.replace_all(special, "\\" + special, literal=True)
+    for character in (",", "=", " ") if special else ():
+        value = value.str.replace_all(character, "\\" + character, literal=True)
     text = pl.concat_str(pl.lit(f",{escaped_key(tag.tag)}="), value)
     present = pl.col(tag.column) != ""
     condition = _applies(tag, mapping)
     return pl.when(present if condition is None else present & condition).then(text)
 
 
-def _reason(mapping: Mapping) -> tuple[pl.Expr, pl.Expr]:
+def _reason(mapping: Mapping, doubtful: frozenset[str]) -> tuple[pl.Expr, pl.Expr]:
     """Why a series cannot be said, and the column it was found in; the first reason in the order of the tags."""
-    reasons: list[pl.Expr] = []
-    columns: list[pl.Expr] = []
+    longest = max((len(escaped_key(field.field).encode()) for field in mapping.fields), default=0)
+    # HEAD ends in one space that is not part of the key.
+    tests = [(Reason.KEY_TOO_LONG, "", pl.col(HEAD).str.len_bytes() - 1 + _RESERVED_BYTES + longest > MAX_KEY_BYTES)]
     for tag in mapping.tags:
+        if tag.column not in doubtful:
+            continue
         value, condition = pl.col(tag.column), _applies(tag, mapping)
         faults = {
             Reason.TAG_HOLDS_LINE_FEED: value.str.contains("\n", literal=True),
             Reason.TAG_ENDS_IN_BACKSLASH: value.str.ends_with("\\"),
             Reason.TAG_HOLDS_SEPARATOR: value.str.contains(KEY_SEPARATOR, literal=True),
         }
-        for reason, test in faults.items():
-            found = test if condition is None else test & condition
-            reasons.append(pl.when(found).then(pl.lit(reason.value)))
-            columns.append(pl.when(found).then(pl.lit(tag.column)))
-    longest = max((len(escaped_key(field.field).encode()) for field in mapping.fields), default=0)
-    # HEAD ends in one space that is not part of the key.
-    too_long = pl.col(HEAD).str.len_bytes() - 1 + _RESERVED_BYTES + longest > MAX_KEY_BYTES
-    tests = {Reason.KEY_TOO_LONG: too_long, Reason.TAGS_MISREAD: pl.col(HEAD).str.contains(_MISREAD)}
-    for reason, found in tests.items():
-        reasons.append(pl.when(found).then(pl.lit(reason.value)))
-        columns.append(pl.when(found).then(pl.lit("")))
+        tests += [
+            (reason, tag.column, test if condition is None else test & condition) for reason, test in faults.items()
+        ]
+    if doubtful:
+        tests.append((Reason.TAGS_MISREAD, "", pl.col(HEAD).str.contains(_MISREAD)))
+    reasons = [pl.when(test).then(pl.lit(reason.value)) for reason, _, test in tests]
+    columns = [pl.when(test).then(pl.lit(column)) for _, column, test in tests]
     return pl.coalesce(reasons), pl.coalesce(columns)
 
 
@@ -163,7 +186,7 @@ def _lane_columns(lane: Lane) -> tuple[pl.Expr, pl.Expr]:
     for position, source in enumerate(lane.sources):
         for name in source.measure_names or ():
             names.append(name)
-            keys.append(f"{escaped_key(source.field)}=")
+            keys.append(f",{lane_key(source)}")
             positions.append(position)
     measure = pl.col(MEASURE_NAME)
     return (

@@ -126,19 +126,19 @@ def _holds_for(rows: list[dict[str, Any]], mapping: Mapping) -> None:
     assert encoded.times.tolist() == [point[2] for point in parsed(text_of(encoded))]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(multi_rows())
 def test_every_multi_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
     _holds_for(rows, MULTI)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(single_rows())
 def test_every_single_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
     _holds_for(rows, SINGLE)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(nasty.filter(lambda value: value and "\n" not in value))
 def test_a_tag_value_is_refused_exactly_where_no_spelling_reads_back_as_it(value: str) -> None:
     assert (len(encode(frame_of([one(d1=value)]), MULTI).rejects) == 0) is readable({"a": value, "measure_name": "m"})
