@@ -30,7 +30,7 @@ from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.table import begin_table
 from ts_migration.timestream.description import describe
-from ts_migration.timestream.query import TimestreamQuery
+from ts_migration.timestream.query import Retries, TimestreamQuery
 from ts_migration.timestream.readings import rows_per_window
 from ts_migration.windows import Window
 
@@ -129,7 +129,10 @@ def execute(
     began = time.monotonic()
     environment.require("s3_export_bucket", "influxdb_url", "influxdb_org")
     bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
-    query = TimestreamQuery(client("timestream-query", region=region))
+    settings = config.migration_settings
+    query = TimestreamQuery(
+        client("timestream-query", region=region), Retries(settings.max_retry_attempts, settings.retry_delay_seconds)
+    )
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     job_id = new_job_id(jobs)
     with dg.DagsterInstance.get() as instance, _only_one(instance, config_path, job_id):

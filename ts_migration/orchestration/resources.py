@@ -5,18 +5,40 @@ no variable set; what is missing is then named in one message. No field holds a 
 """
 
 import os
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from ts_migration.config import Environment
+from ts_migration.config import Environment, MigrationSettings
 from ts_migration.objects import ExportBucket
 
 if TYPE_CHECKING:
     from ts_migration.influxdb.connection import Target
     from ts_migration.timestream.query import TimestreamQuery
+
+
+Client = TypeVar("Client")
+
+_clients: dict[Hashable, Any] = {}
+_making = threading.Lock()
+_SETTINGS = ("AWS_", "INFLUXDB_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT")
+
+
+def _once(make: Callable[[], Client], *key: Hashable) -> Client:
+    """A client made once per process and set of environment variables.
+
+    Dagster makes resources anew for every step, and a boto3 client takes 0.1 s of CPU: half of a small window in all.
+    """
+    settings = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_SETTINGS)))
+    with _making:
+        if (key, settings) not in _clients:
+            _clients[key, settings] = make()
+        made: Client = _clients[key, settings]
+        return made
 
 
 def current_environment() -> Environment:
@@ -38,7 +60,8 @@ class ExportBucketResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         if not self.name:
             current_environment().require("s3_export_bucket")
-        return ExportBucket(self.s3.get_client(), self.name or current_environment().s3_export_bucket)
+        client = _once(self.s3.get_client, "s3", self.s3.model_dump_json())
+        return ExportBucket(client, self.name or current_environment().s3_export_bucket)
 
 
 class TimestreamResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -46,22 +69,17 @@ class TimestreamResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     region: str = Field(default="", description="AWS Region; by default what boto3 finds.")
 
-    _query: "TimestreamQuery | None" = PrivateAttr(default=None)
-
-    def query(self) -> "TimestreamQuery":
-        """A query client."""
+    def query(self, settings: MigrationSettings) -> "TimestreamQuery":
+        """A query client that retries as the settings say."""
         from ts_migration.aws import client
-        from ts_migration.timestream.query import TimestreamQuery
+        from ts_migration.timestream.query import Retries, TimestreamQuery
 
-        if self._query is None:
-            self._query = TimestreamQuery(client("timestream-query", region=self.region or None))
-        return self._query
+        made = _once(lambda: client("timestream-query", region=self.region or None), "timestream", self.region)
+        return TimestreamQuery(made, Retries(settings.max_retry_attempts, settings.retry_delay_seconds))
 
 
 class InfluxDBResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """InfluxDB 2 as the target; URL, token and organisation by INFLUXDB_URL, INFLUXDB_TOKEN and INFLUXDB_ORG."""
-
-    _target: "Target | None" = PrivateAttr(default=None)
 
     def target(self) -> "Target":
         """The connection; one pool for the process.
@@ -69,9 +87,7 @@ class InfluxDBResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigurationError: names every variable that is not set.
         """
-        if self._target is None:
-            self._target = target_of(current_environment())
-        return self._target
+        return _once(lambda: target_of(current_environment()), "influxdb")
 
 
 def target_of(environment: Environment) -> "Target":

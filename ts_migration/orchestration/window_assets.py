@@ -56,7 +56,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.EXPORT)
-            query = timestream.query()
+            query = timestream.query(config.migration_settings)
             schema = describe(query, job.source_database, job.source_table)
             begin_table(job, run.table, schema, run.bucket)
             manifest = export_window(job, run.table, run.window, schema, query, run.bucket)

@@ -65,7 +65,9 @@ def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksD
         influxdb: InfluxDBResource,
     ) -> Iterator[dg.AssetCheckResult]:
         with window_run(context, config, job, export_bucket) as run:
-            manifest = check_window(config, job, run.window, run.bucket, timestream.query(), influxdb.target())
+            manifest = check_window(
+                config, job, run.window, run.bucket, timestream.query(config.migration_settings), influxdb.target()
+            )
         wanted = {key.name for key in context.selected_asset_check_keys}
         for verdict in manifest.verdicts:
             if verdict.check in wanted:

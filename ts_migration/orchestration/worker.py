@@ -58,7 +58,7 @@ class Worker:
     def _export_group(self, task: Task, began: float) -> Outcome:
         job = self._config.job(task.job)
         bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
-        query = self._resource(TimestreamResource, "timestream").query()
+        query = self._resource(TimestreamResource, "timestream").query(self._config.migration_settings)
         schema = describe(query, job.source_database, job.source_table)
         windows = [job.grid.window(key) for key in task.keys]
         manifests = export_group(job, self._config.place(job), windows, schema, query, bucket)
