@@ -121,10 +121,10 @@ def test_a_point_of_another_window_does_not_touch_this_one(loaded: Migration) ->
     assert loaded.check().status == "proven"
 
 
-def test_a_type_that_a_later_shard_holds_differently_fails_the_schema_only(loaded: Migration) -> None:
+def test_a_type_that_a_later_shard_holds_differently_fails_the_schema(loaded: Migration) -> None:
     loaded.write(f"{loaded.job.measurement},{SERIES} units=1.5 {START + 10**17}")
     found = loaded.check()
-    assert failed(found) == {"schema"}
+    assert "schema" in failed(found)
     assert "mapped to integer, the bucket holds float and integer" in verdict_of(found, "schema").evidence[0]
 
 
