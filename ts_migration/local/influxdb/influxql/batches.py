@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ts_migration.local.influxdb.influxql.conditions import decided_by_tags
 from ts_migration.local.influxdb.influxql.expressions import holds
-from ts_migration.local.influxdb.influxql.frames import DTYPES, Column, Mask
+from ts_migration.local.influxdb.influxql.frames import Column, Mask, nulls
 from ts_migration.local.influxdb.influxql.plan import Plan
-from ts_migration.local.influxdb.influxql.schema import cast, pick
+from ts_migration.local.influxdb.influxql.schema import pick
 from ts_migration.local.influxdb.influxql.syntax import Expr, VarRef
 from ts_migration.local.influxdb.points import FieldColumn, FieldType, SeriesBlock
 
@@ -25,7 +25,6 @@ class Batch:
         self.blocks = blocks
         self.lengths = np.fromiter((len(block.times) for block in blocks), np.int64, len(blocks))
         self.count = int(self.lengths.sum())
-        self._by_name = [_by_name(block) for block in blocks]
         self._known: dict[VarRef, Column | None] = {}
 
     @property
@@ -59,28 +58,25 @@ class Batch:
     def _field(self, name: str, type_: FieldType) -> Column | None:
         if len(self.blocks) == 1:
             return pick(self.blocks[0].columns, name, type_, self.count)
+        place = next((at for at, column in enumerate(self.blocks[0].columns) if column.name == name), 0)
         values: list[npt.NDArray[Any]] = []
-        valid: list[Mask | None] = []
-        missing = False
-        for number, columns in enumerate(self._by_name):
-            stored = columns.get(name)
-            made: Column | None = None
-            if isinstance(stored, FieldColumn):
-                made = cast(stored, type_)
-            elif stored is not None:
-                made = pick(stored, name, type_, int(self.lengths[number]))
-            if made is None:
-                length = int(self.lengths[number])
-                made = Column(type_, np.zeros(length, DTYPES[type_]), np.zeros(length, np.bool_))
-            values.append(made.values)
-            valid.append(made.valid)
-            missing = missing or made.valid is not None
-        if not missing:
+        masks: dict[int, Mask] = {}
+        for number, block in enumerate(self.blocks):
+            column = _whole(block, place, name, type_)
+            if column is None:
+                count = len(block.times)
+                made = pick(block.columns, name, type_, count) or nulls(count, type_)
+                if made.valid is not None:
+                    masks[number] = made.valid
+                values.append(made.values)
+            else:
+                values.append(column.values)
+        if not masks:
             return Column(type_, np.concatenate(values))
-        masks = [
-            np.ones(len(part), np.bool_) if mask is None else mask for part, mask in zip(values, valid, strict=True)
+        valid = [
+            masks[number] if number in masks else np.ones(len(part), np.bool_) for number, part in enumerate(values)
         ]
-        return Column(type_, np.concatenate(values), np.concatenate(masks))
+        return Column(type_, np.concatenate(values), np.concatenate(valid))
 
     def rows(self, plan: Plan, driving: Iterable[VarRef]) -> Mask | None:
         """Rows that the condition lets through and in which a selected field has a value; None for all."""
@@ -113,15 +109,17 @@ class Batch:
         return self.column(VarRef(expr.name, type_.value))
 
 
-def _by_name(block: SeriesBlock) -> dict[str, FieldColumn | tuple[FieldColumn, ...]]:
-    found: dict[str, FieldColumn | tuple[FieldColumn, ...]] = {}
-    for column in block.columns:
-        known = found.get(column.name)
-        if known is None:
-            found[column.name] = column
-        else:
-            found[column.name] = (*(known if isinstance(known, tuple) else (known,)), column)
-    return found
+def _whole(block: SeriesBlock, place: int, name: str, type_: FieldType) -> FieldColumn | None:
+    """The column where neighbouring series have it, if it is of the type, without nulls and alone under its name."""
+    columns = block.columns
+    if place >= len(columns):
+        return None
+    column = columns[place]
+    if column.name != name or column.type is not type_ or column.valid is not None:
+        return None
+    if (place and columns[place - 1].name == name) or (place + 1 < len(columns) and columns[place + 1].name == name):
+        return None
+    return column
 
 
 def portions(blocks: Iterable[SeriesBlock], rows: int) -> Iterator[list[SeriesBlock]]:

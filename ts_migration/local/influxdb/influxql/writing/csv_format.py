@@ -10,7 +10,7 @@ import polars as pl
 
 from ts_migration.local.influxdb.influxql.frames import Column, Frame, Segment, Tags
 from ts_migration.local.influxdb.influxql.writing import numerals
-from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece
+from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece, cut_up
 from ts_migration.local.influxdb.influxql.writing.ragged import (
     Ragged,
     interleave,
@@ -60,20 +60,7 @@ class CsvFormat:
         for cell in cells:
             parts += [cell, b","]
         parts[-1] = b"\n"
-        data, ends = interleave(parts, count)
-        whole = data.tobytes()
-        bounds = np.concatenate(([0], ends)).tolist()
-        return [
-            Piece(
-                segment.name,
-                segment.tags,
-                frame.names,
-                segment.stop - segment.start,
-                [whole[bounds[segment.start] : bounds[segment.stop]]],
-                segment.partial,
-            )
-            for segment in frame.segments
-        ]
+        return cut_up(frame, *interleave(parts, count))
 
     def _times(self, frame: Frame) -> Ragged:
         times = np.empty(0, np.int64) if frame.times is None else frame.times

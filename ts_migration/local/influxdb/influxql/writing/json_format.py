@@ -1,6 +1,7 @@
 """Answers as JSON, in the order of keys and with the escapes of Go's encoding/json."""
 
 import re
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import polars as pl
 from ts_migration.local.influxdb.influxql.errors import StatementError
 from ts_migration.local.influxdb.influxql.frames import Column, Frame, Tags
 from ts_migration.local.influxdb.influxql.writing import numerals
-from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece
+from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece, cut_up
 from ts_migration.local.influxdb.influxql.writing.ragged import Ragged, interleave, of_bytes, of_series, utf8
 from ts_migration.local.influxdb.points import FieldType
 
@@ -20,7 +21,7 @@ _ANY_SPECIAL = re.compile(_SPECIAL + "|[\udc80-\udcff]")
 
 def quoted(text: str) -> str:
     """A text as a JSON string; bytes that are no UTF-8 become U+FFFD each."""
-    return '"' + _ANY_SPECIAL.sub(_escape, text) + '"'
+    return f'"{text}"' if _ANY_SPECIAL.search(text) is None else f'"{_ANY_SPECIAL.sub(_escape, text)}"'
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -47,20 +48,7 @@ class JsonFormat:
         for cell in cells:
             parts += [cell, b","]
         parts[-1] = b"],"
-        data, ends = interleave(parts, count)
-        whole = data.tobytes()
-        bounds = np.concatenate(([0], ends)).tolist()
-        return [
-            Piece(
-                segment.name,
-                segment.tags,
-                frame.names,
-                segment.stop - segment.start,
-                [whole[bounds[segment.start] : bounds[segment.stop] - 1]] if segment.stop > segment.start else [],
-                segment.partial,
-            )
-            for segment in frame.segments
-        ]
+        return cut_up(frame, *interleave(parts, count), separator=1)
 
     def _times(self, frame: Frame) -> Ragged:
         times = np.empty(0, np.int64) if frame.times is None else frame.times
@@ -92,10 +80,15 @@ def _piece(piece: Piece) -> bytes:
         parts.append('"name":' + quoted(piece.name))
     if piece.tags:
         parts.append(f'"tags":{_tags(piece.tags)}')
-    parts.append('"columns":[' + ",".join(map(quoted, piece.columns)) + "]")
+    parts.append(_columns(piece.columns))
     head = ",".join(parts).encode()
     values = b',"values":[' + b",".join(piece.rows) + b"]" if piece.count else b""
     return b"{" + head + values + (b',"partial":true}' if piece.partial else b"}")
+
+
+@lru_cache(maxsize=16)
+def _columns(names: tuple[str, ...]) -> str:
+    return '"columns":[' + ",".join(map(quoted, names)) + "]"
 
 
 def _tags(tags: Tags) -> str:

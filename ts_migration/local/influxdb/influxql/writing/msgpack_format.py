@@ -9,9 +9,9 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from ts_migration.local.influxdb.influxql.frames import Column, Frame, Tags
+from ts_migration.local.influxdb.influxql.frames import Column, Frame
 from ts_migration.local.influxdb.influxql.writing.numerals import epoch_times
-from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece
+from ts_migration.local.influxdb.influxql.writing.pieces import Outcome, Piece, cut_up
 from ts_migration.local.influxdb.influxql.writing.ragged import (
     Bytes,
     Lengths,
@@ -37,6 +37,7 @@ class MsgpackFormat:
 
     def __init__(self, epoch: str | None) -> None:
         self._epoch = epoch
+        self._pack = msgpack.Packer(unicode_errors="surrogateescape").pack
         self._columns: tuple[tuple[str, ...], bytes] = ((), b"")
 
     def pieces(self, frame: Frame) -> list[Piece]:
@@ -47,20 +48,7 @@ class MsgpackFormat:
             parts.append(self._times(frame.times))
         for column in frame.columns:
             parts += _cells(column)
-        data, ends = interleave(parts, count)
-        whole = data.tobytes()
-        bounds = np.concatenate(([0], ends)).tolist()
-        return [
-            Piece(
-                segment.name,
-                segment.tags,
-                frame.names,
-                segment.stop - segment.start,
-                [whole[bounds[segment.start] : bounds[segment.stop]]],
-                segment.partial,
-            )
-            for segment in frame.segments
-        ]
+        return cut_up(frame, *interleave(parts, count))
 
     def _times(self, times: npt.NDArray[np.int64]) -> Ragged:
         if self._epoch is not None:
@@ -73,16 +61,16 @@ class MsgpackFormat:
 
     def document(self, outcomes: list[Outcome]) -> bytes:
         """A document of outcomes."""
-        return b"\x81" + _text("results") + _array(len(outcomes)) + b"".join(map(self._outcome, outcomes))
+        return _RESULTS + _array(len(outcomes)) + b"".join(map(self._outcome, outcomes))
 
     def _outcome(self, outcome: Outcome) -> bytes:
         if outcome.error is not None:
             return b"\x81" + _text("error") + _text(outcome.error)
-        head = (
-            bytes([0x83 if outcome.partial else 0x82]) + _text("statement_id") + bytes(msgpack.packb(outcome.statement))
-        )
-        series = _text("series") + _array(len(outcome.pieces)) + b"".join(map(self._piece, outcome.pieces))
-        return head + series + (_PARTIAL if outcome.partial else b"")
+        parts = [b"\x83" if outcome.partial else b"\x82", _STATEMENT, self._pack(outcome.statement), _SERIES]
+        parts += [_array(len(outcome.pieces)), *map(self._piece, outcome.pieces)]
+        if outcome.partial:
+            parts.append(_PARTIAL)
+        return b"".join(parts)
 
     def _piece(self, piece: Piece) -> bytes:
         if piece.columns is not self._columns[0]:
@@ -91,9 +79,9 @@ class MsgpackFormat:
         size = 2 + bool(piece.name) + bool(piece.tags) + piece.partial
         parts = [bytes([0x80 | size])]
         if piece.name:
-            parts.append(_NAME + _text(piece.name))
+            parts += [_NAME, self._pack(piece.name)]
         if piece.tags:
-            parts.append(_tags(piece.tags))
+            parts += [_TAGS, self._pack(dict(piece.tags))]
         parts += [self._columns[1], _array(piece.count), *piece.rows]
         if piece.partial:
             parts.append(_PARTIAL)
@@ -101,15 +89,7 @@ class MsgpackFormat:
 
 
 def _text(text: str) -> bytes:
-    return _text_head(len(data := text.encode("utf-8", "surrogateescape"))) + data
-
-
-def _text_head(length: int) -> bytes:
-    if length < 32:
-        return bytes([0xA0 | length])
-    if length < 2**8:
-        return bytes([0xD9, length])
-    return b"\xda" + length.to_bytes(2, "big") if length < 2**16 else b"\xdb" + length.to_bytes(4, "big")
+    return bytes(msgpack.packb(text, unicode_errors="surrogateescape"))
 
 
 def _array(length: int) -> bytes:
@@ -118,11 +98,9 @@ def _array(length: int) -> bytes:
     return b"\xdc" + length.to_bytes(2, "big") if length < 2**16 else b"\xdd" + length.to_bytes(4, "big")
 
 
-def _tags(tags: Tags) -> bytes:
-    head = bytes([0x80 | len(tags)]) if len(tags) < 16 else b"\xde" + len(tags).to_bytes(2, "big")
-    return _TAGS + head + b"".join(_text(key) + _text(value) for key, value in tags)
-
-
+_RESULTS = b"\x81" + _text("results")
+_STATEMENT = _text("statement_id")
+_SERIES = _text("series")
 _PARTIAL = _text("partial") + b"\xc3"
 _NAME = _text("name")
 _TAGS = _text("tags")

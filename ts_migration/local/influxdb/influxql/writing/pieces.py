@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ts_migration.local.influxdb.influxql.frames import Frame, Tags
+from ts_migration.local.influxdb.influxql.writing.ragged import Bytes, Lengths
 
 
 @dataclass(slots=True)
@@ -41,3 +42,20 @@ class Format(Protocol):
 
     def document(self, outcomes: list[Outcome]) -> bytes:
         """A document of outcomes: the whole answer, or one chunk of it."""
+
+
+def cut_up(frame: Frame, data: Bytes, ends: Lengths, *, separator: int = 0) -> list[Piece]:
+    """The pieces of a frame's encoded rows; `separator` bytes behind the last row of each are left out."""
+    whole = data.tobytes()
+    bounds = [0, *ends.tolist()]
+    return [
+        Piece(
+            segment.name,
+            segment.tags,
+            frame.names,
+            segment.stop - segment.start,
+            [whole[bounds[segment.start] : bounds[segment.stop] - separator]] if segment.stop > segment.start else [],
+            segment.partial,
+        )
+        for segment in frame.segments
+    ]
