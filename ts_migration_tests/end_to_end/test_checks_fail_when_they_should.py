@@ -1,0 +1,354 @@
+"""Each of the five checks, against a bucket or an export that was spoiled in a way that only a true comparison can see.
+
+A small table is migrated once in three windows. Every test spoils February, checks all three windows, and puts
+everything back; January and March must stay proven throughout.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from ts_migration.errors import Permanent
+from ts_migration.manifests import ExportManifest
+from ts_migration.timestream.readings import sample_rows
+from ts_migration.windows import iso
+from ts_migration_tests.end_to_end.proven_table import (
+    EMPTY_SHARD,
+    FIRST,
+    HOUR,
+    SAMPLED_ROWS,
+    SEED,
+    ProvenTable,
+    proven_table,
+)
+
+pytestmark = pytest.mark.stack
+
+ITAIPU = ",measure_name=metrics,plant=Itaipu,subsystem=S"
+TUCURUI = ",measure_name=metrics,plant=Tucurui"
+SECOND = FIRST + 6 * HOUR
+"""Itaipu's second row of February: no `units`."""
+LOAD, NEXT_LOAD, LOAD_OF_TUCURUI = "5.428571428571431", "5.714285714285715", "5.571428571428573"
+RESERVE = "1082.6666666666667"
+WHOLE_ROW = f"load_mw={LOAD},reserve_mw={RESERVE},units=248i"
+"""Itaipu's first row of February."""
+
+
+@pytest.fixture(scope="module")
+def proven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProvenTable]:
+    with proven_table(tmp_path_factory.mktemp("checks")) as table:
+        yield table
+
+
+@pytest.fixture
+def table(proven: ProvenTable) -> Iterator[ProvenTable]:
+    yield proven
+    proven.restore()
+
+
+def failed(verdicts: dict[str, object]) -> set[str]:
+    return {name for name, verdict in verdicts.items() if not verdict.passed}
+
+
+def told(verdict: object) -> str:
+    return "\n".join(verdict.evidence)
+
+
+# record_count
+
+
+def test_a_dropped_point_fails_record_count_field_by_field(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+
+    verdict = table.verdicts()["record_count"]
+
+    assert (verdict.passed, verdict.stage) == (False, "load")
+    assert verdict.evidence == (
+        "field 'load_mw': 168 values were encoded, InfluxDB counts 167",
+        "field 'reserve_mw': 168 values were encoded, InfluxDB counts 167",
+        "field 'units': 134 values were encoded, InfluxDB counts 133",
+    )
+
+
+def test_a_value_dropped_from_a_point_that_stays_fails_record_count_for_its_field_alone(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{ITAIPU} load_mw={LOAD},reserve_mw={RESERVE} {FIRST}")
+
+    verdict = table.verdicts()["record_count"]
+
+    assert verdict.evidence == ("field 'units': 134 values were encoded, InfluxDB counts 133",)
+
+
+@pytest.mark.parametrize(
+    ("field", "time_ns", "value"),
+    [("units=0i", SECOND, "0 (integer)"), ('note=""', FIRST, "'' (string)")],
+    ids=["zero", "empty_text"],
+)
+def test_a_null_made_a_value_fails_record_count_and_is_shown_as_extra(
+    table: ProvenTable, field: str, time_ns: int, value: str
+) -> None:
+    table.write(f"{ITAIPU} {field} {time_ns}")
+
+    verdicts = table.verdicts()
+
+    name = field.partition("=")[0]
+    assert verdicts["record_count"].evidence[0].startswith(f"field '{name}': ")
+    assert verdicts["checksum"].evidence[0] == (
+        f"extra: plants,measure_name=metrics,plant=Itaipu,subsystem=S {name} at {iso(time_ns)}: bucket has {value}"
+    )
+
+
+def test_a_row_lost_from_an_export_that_says_it_is_whole_fails_record_count_and_blames_the_export(
+    table: ProvenTable,
+) -> None:
+    rewrite_export(table, lambda rows: rows.slice(1))
+    table.convert(table.spoiled)
+    table.load_anew()
+
+    verdicts = table.verdicts()
+
+    assert (verdicts["record_count"].passed, verdicts["record_count"].stage) == (False, "export")
+    assert "Timestream has 168 rows now, the export 167" in told(verdicts["record_count"])
+    assert verdicts["checksum"].passed, "the bucket is what the export says"
+
+
+# checksum
+
+
+def test_the_last_bit_of_a_float_fails_the_checksum_and_nothing_else(table: ProvenTable) -> None:
+    table.write(f"{ITAIPU} load_mw=5.428571428571432 {FIRST}")
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"checksum"}
+    assert verdicts["checksum"].stage == "load"
+    assert verdicts["checksum"].difference == "0 missing, 0 extra, 1 changed values"
+    assert verdicts["checksum"].evidence[0] == (
+        "changed: plants,measure_name=metrics,plant=Itaipu,subsystem=S load_mw at "
+        "2023-02-01T00:00:00.000000001Z: expected 5.428571428571431 (float), bucket has 5.428571428571432 (float)"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (f"{ITAIPU} load_mw={NEXT_LOAD} {FIRST}", f"{ITAIPU} load_mw={LOAD} {SECOND}"),
+        (f"{ITAIPU} load_mw={LOAD_OF_TUCURUI} {FIRST}", f"{TUCURUI} load_mw={LOAD} {FIRST}"),
+        (f"{ITAIPU} load_mw={RESERVE},reserve_mw={LOAD} {FIRST}",),
+        (f"{TUCURUI} reserve_mw=-0 {FIRST}",),
+        (f'{TUCURUI} note="shift 249 " {FIRST}',),
+    ],
+    ids=["swapped_times", "swapped_series", "swapped_fields", "the_sign_of_zero", "a_trailing_space"],
+)
+def test_what_leaves_every_count_as_it_was_fails_the_checksum_alone(table: ProvenTable, lines: tuple[str, ...]) -> None:
+    table.write(*lines)
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"checksum"}
+    changed = [line for line in verdicts["checksum"].evidence if line.startswith("changed: ")]
+    assert len(changed) == (1 if lines[0].startswith(TUCURUI) else 2)
+
+
+def test_a_point_shifted_by_a_nanosecond_fails_the_checksum_and_is_shown_at_both_times(table: ProvenTable) -> None:
+    table.delete(SECOND, SECOND + 1, plant="Itaipu")
+    table.write(f'{ITAIPU} load_mw={NEXT_LOAD},note="shift 250",reserve_mw=1083.3333333333333 {SECOND + 1}')
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"checksum"}
+    assert verdicts["checksum"].difference == "3 missing, 3 extra, 0 changed values"
+    assert "2023-02-01T06:00:00.000000001Z: expected" in told(verdicts["checksum"])
+    assert "2023-02-01T06:00:00.000000002Z: bucket has" in told(verdicts["checksum"])
+
+
+def test_a_spoiled_member_is_not_loaded(table: ProvenTable) -> None:
+    table.rewrite_member(0, lambda text: text.replace(LOAD, "6.5"), adjust_index=False)
+
+    with pytest.raises(Permanent, match=r"part-00000\.lp\.gz"):
+        table.load_anew()
+
+
+def test_a_spoiled_member_whose_index_agrees_fails_the_checksum_and_blames_the_conversion(table: ProvenTable) -> None:
+    table.rewrite_member(0, lambda text: text.replace(LOAD, "6.5"), adjust_index=True)
+    table.load_anew()
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"checksum"}
+    assert verdicts["checksum"].stage == "conversion"
+    assert "expected 5.428571428571431 (float), bucket has 6.5 (float)" in verdicts["checksum"].evidence[0]
+
+
+# sample
+
+
+def sampled(table: ProvenTable) -> dict[str, object]:
+    """The first row that the sample of these tests asks for."""
+    rows = sample_rows(table.query, table.describe(), table.spoiled, SAMPLED_ROWS, SEED).sort("time_ns")
+    return rows.filter(pl.col("plant") == "Itaipu").row(0, named=True)
+
+
+def test_a_value_changed_at_a_sampled_row_fails_the_sample_with_both_values(table: ProvenTable) -> None:
+    row = sampled(table)
+    table.write(f"{ITAIPU} load_mw=1e308 {row['time_ns']}")
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"sample", "checksum"}
+    assert verdicts["sample"].stage == "load"
+    assert verdicts["sample"].evidence == (
+        f"plants,measure_name=metrics,plant=Itaipu,subsystem=S load_mw at {iso(row['time_ns'])}: "
+        f"Timestream has {row['load_mw']!r} (float), bucket has 1e+308 (float)",
+    )
+
+
+def test_a_sampled_row_that_is_gone_fails_the_sample(table: ProvenTable) -> None:
+    row = sampled(table)
+    table.delete(row["time_ns"], row["time_ns"] + 1, plant="Itaipu")
+
+    assert "bucket has nothing" in told(table.verdicts()["sample"])
+
+
+def test_an_export_that_altered_a_value_is_seen_by_the_sample_alone_for_it_asks_the_source_again(
+    table: ProvenTable,
+) -> None:
+    row = sampled(table)
+
+    def altered(rows: pa.Table) -> pa.Table:
+        here = pc.and_(pc.equal(rows["time_ns"], row["time_ns"]), pc.equal(rows["plant"], "Itaipu"))
+        values = pc.if_else(here, 1e308, rows["load_mw"])
+        return rows.set_column(rows.schema.get_field_index("load_mw"), rows.schema.field("load_mw"), values)
+
+    rewrite_export(table, altered)
+    table.convert(table.spoiled)
+    table.load_anew()
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"sample"}
+    assert verdicts["sample"].stage == "export"
+    assert "bucket has 1e+308 (float)" in verdicts["sample"].evidence[0]
+
+
+# schema
+
+
+def test_a_foreign_tag_key_fails_the_schema(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{ITAIPU},operator=me {WHOLE_ROW} {FIRST}")
+
+    verdicts = table.verdicts()
+
+    assert {"schema", "checksum", "coverage"} == failed(verdicts)
+    assert verdicts["schema"].evidence == ("tag 'operator' is in the window and not in the mapping",)
+
+
+def test_a_foreign_field_fails_the_schema(table: ProvenTable) -> None:
+    table.write(f"{ITAIPU} load=1 {FIRST}")
+
+    verdict = table.verdicts()["schema"]
+
+    assert (verdict.passed, verdict.stage) == (False, "load")
+    assert verdict.evidence == ("field 'load' (float) is in the window and not in the mapping",)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("units=3.5", "field 'units': mapped to integer, the window holds float and integer"),
+        ("load_mw=3i", "field 'load_mw': mapped to float, the window holds float and integer"),
+        ('units="three"', "field 'units': mapped to integer, the window holds integer and string"),
+        ("note=true", "field 'note': mapped to string, the window holds boolean and string"),
+    ],
+)
+def test_a_field_of_another_type_in_another_shard_fails_the_schema_of_its_window(
+    table: ProvenTable, field: str, words: str
+) -> None:
+    table.write(f"{ITAIPU} {field} {EMPTY_SHARD[0] + HOUR}")
+
+    verdict = table.verdicts()["schema"]
+
+    assert (verdict.passed, verdict.stage) == (False, "load")
+    assert words in verdict.evidence
+
+
+def test_exported_batches_that_nobody_looked_at_are_no_pass(table: ProvenTable) -> None:
+    table.bucket.delete(table.own.manifest("frames"))
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"schema"}
+    assert verdicts["schema"].stage == "export"
+
+
+# coverage
+
+
+def test_points_moved_to_another_time_bin_fail_the_coverage_though_every_count_is_equal(table: ProvenTable) -> None:
+    moved = FIRST + 15 * HOUR
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{ITAIPU} {WHOLE_ROW} {moved}")
+
+    verdicts = table.verdicts()
+
+    assert verdicts["record_count"].passed
+    assert (verdicts["coverage"].passed, verdicts["coverage"].stage) == (False, "load")
+    assert verdicts["coverage"].evidence == (
+        "2023-02-01T00:00:00Z to 2023-02-01T21:00:00Z: 3 values missing, 3 too many, in 1 of the series buckets",
+    )
+
+
+def test_points_moved_into_a_gap_are_named_with_the_gap(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{ITAIPU} {WHOLE_ROW} {EMPTY_SHARD[0] + 24 * HOUR}")
+
+    verdicts = table.verdicts()
+
+    assert verdicts["record_count"].passed
+    assert [line.partition(": ")[2] for line in verdicts["coverage"].evidence] == [
+        "3 values missing, 0 too many, in 1 of the series buckets",
+        "0 values missing, 3 too many, in 1 of the series buckets",
+    ]
+
+
+def test_points_moved_to_another_series_of_the_same_bin_fail_the_coverage(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{TUCURUI} {WHOLE_ROW} {FIRST + HOUR}")
+
+    verdicts = table.verdicts()
+
+    assert verdicts["record_count"].passed
+    assert "3 values missing, 3 too many, in 2 of the series buckets" in told(verdicts["coverage"])
+
+
+def test_the_first_point_shifted_to_the_edge_fails_the_coverage_by_its_edge(table: ProvenTable) -> None:
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+    table.write(f"{ITAIPU} {WHOLE_ROW} {FIRST - 1}")
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"coverage", "checksum"}
+    assert verdicts["coverage"].evidence == (
+        "the first point of the export is at 2023-02-01T00:00:00.000000001Z, of the bucket at 2023-02-01T00:00:00Z",
+    )
+
+
+def rewrite_export(table: ProvenTable, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the window's Parquet file, and its manifest so that nothing shows it."""
+    key = table.own.manifest("export")
+    manifest = ExportManifest.model_validate_json(table.bucket.get(key))
+    (file,) = manifest.files
+    rows = change(pq.read_table(io.BytesIO(table.bucket.get(file.key))))
+    body = io.BytesIO()
+    pq.write_table(rows, body, use_deprecated_int96_timestamps=True, compression="gzip")
+    table.bucket.put(file.key, body.getvalue())
+    changed = file.model_copy(update={"bytes": len(body.getvalue()), "rows": rows.num_rows})
+    manifest.model_copy(update={"files": (changed,), "rows": rows.num_rows, "bytes": changed.bytes}).write(
+        table.bucket, key
+    )
