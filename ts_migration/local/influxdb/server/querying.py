@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ts_migration.local.influxdb import flux, influxql
 from ts_migration.local.influxdb.answer import Answer
 from ts_migration.local.influxdb.control.refusals import Refusal
+from ts_migration.local.influxdb.flux.errors import ValueProblem
+from ts_migration.local.influxdb.flux.values import parse_time
 from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS, Points
 from ts_migration.local.influxdb.server.exchange import Call, Reply, form_of, json_reply
 from ts_migration.local.influxdb.server.writing import database_bucket
@@ -91,7 +93,7 @@ def query_flux(call: Call) -> Answer:
     """`POST /api/v2/query`: a JSON body, or the bare query as `application/vnd.flux`."""
     _ = call.authorization
     organization = call.organization()
-    query, dialect = _flux_body(call)
+    asked = _flux_body(call)
 
     def source(name: str) -> Points | None:
         for bucket in call.services.catalog.buckets():
@@ -100,12 +102,37 @@ def query_flux(call: Call) -> Answer:
                 return call.services.engine.bucket(bucket.id).snapshot() if readable else None
         return None
 
-    return flux.execute(query, dialect=dialect, source=source, now_ns=call.services.clock())
+    def buckets() -> list[flux.BucketRow]:
+        return [
+            flux.BucketRow(bucket.name, bucket.id, bucket.org_id, bucket.retention_seconds * 10**9)
+            for bucket in call.services.catalog.buckets()
+            if bucket.org_id == organization.id
+            and call.authorization.allows("read", "buckets", bucket.org_id, bucket.id)
+        ]
+
+    return flux.execute(
+        asked.query,
+        dialect=asked.dialect,
+        source=source,
+        now_ns=call.services.clock() if asked.now_ns is None else asked.now_ns,
+        extern=asked.extern,
+        buckets=buckets,
+    )
 
 
-def _flux_body(call: Call) -> tuple[str, Mapping[str, object] | None]:
+@dataclass(frozen=True, slots=True)
+class _FluxRequest:
+    """The body of a Flux request. `now_ns` is the clock that relative times go by, where the request brings its own."""
+
+    query: str
+    dialect: Mapping[str, object] | None = None
+    extern: Mapping[str, object] | None = None
+    now_ns: int | None = None
+
+
+def _flux_body(call: Call) -> _FluxRequest:
     if call.headers.get("content-type", "").startswith("application/vnd.flux"):
-        return call.body.decode("utf-8", "replace"), None
+        return _FluxRequest(call.body.decode("utf-8", "replace"))
     try:
         content = call.json()
     except ValueError as error:
@@ -115,12 +142,27 @@ def _flux_body(call: Call) -> tuple[str, Mapping[str, object] | None]:
         raise Refusal("invalid", f'unknown query type: "{kind}"; this server takes flux here and InfluxQL at /query')
     if not content.get("query"):
         raise Refusal("invalid", "request body requires either query or AST")
-    dialect = content.get("dialect")
-    return str(content["query"]), dialect if isinstance(dialect, dict) else None
+    now = content.get("now")
+    return _FluxRequest(
+        str(content["query"]),
+        _object(content.get("dialect")),
+        _object(content.get("extern")),
+        _clock(now) if now else None,
+    )
+
+
+def _object(value: object) -> Mapping[str, object] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _clock(text: object) -> int:
+    try:
+        return parse_time(str(text)).ns
+    except ValueProblem as error:
+        raise Refusal("invalid", f"failed parsing request body as JSON: now: {error}") from error
 
 
 def analyze_flux(call: Call) -> Reply:
     """`POST /api/v2/query/analyze`: the syntax errors of a Flux query."""
     _ = call.authorization
-    query, _ = _flux_body(call)
-    return json_reply(flux.analyze(query))
+    return json_reply(flux.analyze(_flux_body(call).query))
