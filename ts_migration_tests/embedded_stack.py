@@ -72,13 +72,16 @@ class EmbeddedStack:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def run(self, *arguments: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, variables: dict[str, str] | None = None, timeout_s: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """`ts-migration ARGUMENTS` in the working folder, in a shell without any export but `variables`."""
-        return run_command("-m", "ts_migration.cli.main", *arguments, cwd=self.folder, variables=variables)
+        command = ("-m", "ts_migration.cli.main", *arguments)
+        return run_command(*command, cwd=self.folder, variables=variables, timeout_s=timeout_s)
 
 
 def run_command(
-    *arguments: str, cwd: Path, variables: dict[str, str] | None = None
+    *arguments: str, cwd: Path, variables: dict[str, str] | None = None, timeout_s: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """A Python program as a subprocess, with stdout and stderr as text."""
     return subprocess.run(
@@ -87,6 +90,6 @@ def run_command(
         env={**clean_environment(), **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_s,
         check=False,
     )

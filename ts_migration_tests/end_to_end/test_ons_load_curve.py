@@ -7,6 +7,7 @@ import math
 import os
 import random
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,8 +143,9 @@ def test_one_month_read_back_whole_is_the_source_value_by_value(migrated):
 @pytest.mark.skipif(not FULL, reason="only with FULL=1: measured on the 24 years")
 def test_the_seconds_of_every_stage_are_told(migrated, capsys):
     stages = Objects(migrated.stack, f"{DATABASE}/load_curve").seconds()
+    told = [("commands", migrated.seconds), ("stages over all windows", stages)]
     with capsys.disabled():
-        commands = ", ".join(f"{name.split()[0]} {took:.1f}" for name, took in migrated.seconds.items())
-        print(f"\nseconds of the commands: {commands}")
-        print("seconds of the stages over all windows: " + ", ".join(f"{k} {v:.1f}" for k, v in stages.items()))
+        for what, seconds in told:
+            text = ", ".join(f"{name} {took:.1f}" for name, took in seconds.items())
+            sys.stdout.write(f"\nseconds of the {what}: {text}\n")
     assert all(stages.values())
