@@ -26,10 +26,8 @@ def rows(plan: Plan) -> Iterator[Frame]:
     """The frames of a query with functions, one a measurement."""
     for measurement, reading in each(plan):
         tables = {text: _ready(plan, text, table) for text, table in reading.tables.items()}
-        if tables:
-            frame = _frame(plan, measurement, reading, tables)
-            if frame.segments:
-                yield frame
+        if any(len(table.groups) for table in tables.values()):
+            yield _frame(plan, measurement, reading, tables)
 
 
 def _ready(plan: Plan, text: str, table: Table) -> Table:

@@ -85,19 +85,20 @@ def plan(selection: Selection, sources: Iterable[tuple[Points, str]], now_ns: in
     """
     statement = selection.statement
     ordered = tuple(sorted(sources, key=lambda source: key_order(source[1])))
-    schema = schema_of(ordered)
+    times = selection.condition.times
+    until = now_ns if selection.interval.size else MAX_TIME_NS
+    start, stop = (MIN_TIME_NS if times.start is None else times.start), (until if times.stop is None else times.stop)
+    schema = schema_of(ordered, start, stop)
     dimensions, every_tag = _group_keys(selection.dimensions, schema)
     listed = _listed(selection, schema, every_tag)
     fields = tuple(_typed(field.expr, schema) for field in listed)
     calls = {syntax.text_of(call): call for field in fields for call in _calls(field)}
-    times = selection.condition.times
-    until = now_ns if selection.interval.size else MAX_TIME_NS
     return Plan(
         sources=ordered,
         schema=schema,
         condition=selection.condition.rest,
-        start=MIN_TIME_NS if times.start is None else times.start,
-        stop=until if times.stop is None else times.stop,
+        start=start,
+        stop=stop,
         fields=fields,
         names=_names(selection.time_name, listed),
         calls=tuple(calls.values()),

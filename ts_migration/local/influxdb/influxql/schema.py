@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ts_migration.local.influxdb.influxql.frames import DTYPES, Column, Mask, nulls
-from ts_migration.local.influxdb.points import FieldColumn, FieldType, Points
+from ts_migration.local.influxdb.points import MAX_TIME_NS, MIN_TIME_NS, FieldColumn, FieldType, Points
 
 PRECEDENCE = (FieldType.FLOAT, FieldType.INTEGER, FieldType.UNSIGNED, FieldType.STRING, FieldType.BOOLEAN)
 _NUMBERS = PRECEDENCE[:3]
@@ -26,13 +26,15 @@ class Schema:
     tags: frozenset[str]
 
 
-def schema_of(measurements: Iterable[tuple[Points, str]]) -> Schema:
-    """The united schema of measurements."""
+def schema_of(
+    measurements: Iterable[tuple[Points, str]], start_ns: int = MIN_TIME_NS, stop_ns: int = MAX_TIME_NS
+) -> Schema:
+    """The united schema of measurements, of the shards that a query over the range maps (coordinator MapShards)."""
     fields: dict[str, FieldType] = {}
     tags: set[str] = set()
     for points, name in measurements:
         tags.update(points.tag_keys(name))
-        for field, type_ in points.field_types(name):
+        for field, type_ in points.field_types(name, start_ns, stop_ns):
             known = fields.get(field)
             if known is None or PRECEDENCE.index(type_) < PRECEDENCE.index(known):
                 fields[field] = type_
