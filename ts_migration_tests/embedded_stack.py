@@ -5,6 +5,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from ts_migration.dotenv import read_dotenv
 from ts_migration.local import seeding, stack
@@ -65,6 +69,18 @@ class EmbeddedStack:
     def seed_examples(self, rows: int) -> None:
         """The generator's three tables."""
         seeding.seed_examples(self.timestream_url, DATABASE, rows)
+
+    def s3(self) -> Any:
+        """A boto3 client of the embedded S3."""
+        variables = self.variables
+        return boto3.client(
+            "s3",
+            endpoint_url=variables["AWS_ENDPOINT_URL_S3"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=variables["AWS_DEFAULT_REGION"],
+            config=Config(request_checksum_calculation="when_required", response_checksum_validation="when_required"),
+        )
 
     def write_config(self, text: str, name: str = "migration_config.yaml") -> Path:
         """A configuration file in the working folder."""

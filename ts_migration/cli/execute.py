@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ts_migration.cli.console import error_line, note, say, table, warn
+from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress import Show
+from ts_migration.cli.report import show_report
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
 from ts_migration.errors import ConfigurationError, ExitCode
 
@@ -111,24 +112,18 @@ def _execute(
             region=region,
             report=show,
         )
-    return _conclude(result, log)
+    return _conclude(work, result, log, only, region)
 
 
-def _conclude(result: "ExecutionResult", log: LogFile) -> int:
-    _write_results(result)
+def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | None, region: str | None) -> int:
     for job in result.jobs:
+        counts = f"{job.ran - job.failed:,} windows migrated, {job.failed:,} failed, {job.skipped:,} done before"
+        say(f"{job.job}: {counts}, {job.seconds:.1f} s")
         for error in job.errors:
             log.write(f"{job.job}: {error}")
     log.write(f"{result.job_id} {'finished' if result.ok else 'not finished'} after {result.seconds:.1f} s")
-    counts = ["windows", "already done", "migrated", "proven", "rows", "points", "checks passed", "seconds"]
-    rows = [
-        (
-            job.job, job.windows, job.skipped, job.ran - job.failed, job.proven, job.rows, job.points,
-            f"{job.checks_passed} of {job.checks}", f"{job.seconds:.1f}",
-        )
-        for job in result.jobs
-    ]  # fmt: skip
-    table(["job", *counts], rows, right=counts)
+    ran = any(job.ran for job in result.jobs)
+    show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
     for job in result.jobs:
         if job.errors:
             error_line(f"job {job.job}: " + "\n  - ".join(["", *job.errors] if len(job.errors) > 1 else job.errors))
@@ -138,18 +133,9 @@ def _conclude(result: "ExecutionResult", log: LogFile) -> int:
     if not result.ok:
         note(f"job id {result.job_id}; what failed is tried again by the same command")
         return ExitCode.FAILED
+    if not ran:
+        say("Nothing was left to do")
+        return ExitCode.OK
     say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
     note("next: ts-migration validate")
     return ExitCode.OK
-
-
-def _write_results(result: "ExecutionResult") -> None:
-    """The guide's `migration_results_*.json`: what the call did, for programs."""
-    import json
-    from dataclasses import asdict
-
-    path = Path.cwd() / f"migration_results_{result.job_id}.json"
-    try:
-        path.write_text(json.dumps({**asdict(result), "ok": result.ok}, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        warn(f"{path} cannot be written: {error.strerror}")

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import execute, local, plan, status, validate
+from ts_migration.cli import execute, local, plan, report, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -32,6 +32,7 @@ app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
+app.command("report")(report.report)
 
 
 def _version(wanted: bool) -> None:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ts_migration.cli.console import error_line, say, table
+from ts_migration.cli.console import error_line, say
 from ts_migration.cli.log_file import VALIDATION_LOG, LogFile
 from ts_migration.cli.progress import Show
+from ts_migration.cli.report import show_report
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
 from ts_migration.errors import ExitCode, Refused
 
@@ -106,26 +107,16 @@ def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: i
             region=region,
             report=show,
         )
-    return _conclude(result, log)
+    return _conclude(work, result, log, only, region)
 
 
-def _conclude(result: "ValidationResult", log: LogFile) -> int:
+def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | None, region: str | None) -> int:
     for one in result.tables:
+        say(f"{one.job}: {one.checked:,} of {one.windows:,} windows checked, {one.proven:,} proven")
         for problem in one.problems:
             log.write(f"{one.job}: {problem}")
     log.write(f"{result.job_id} {'proven' if result.ok else 'not proven'} after {result.seconds:.1f} s")
-    counts = ["windows", "checked", "proven", "checks passed"]
-    table(
-        ["job", "source", "bucket", *counts, "verdict"],
-        [
-            (
-                one.job, one.source, one.bucket, one.windows, one.checked, one.proven,
-                f"{one.checks_passed} of {one.checks}", "proven" if one.ok else "not proven",
-            )
-            for one in result.tables
-        ],
-        right=counts,
-    )  # fmt: skip
+    show_report(work, "validation", only=only, region=region, job_id=result.job_id)
     for one in result.tables:
         for problem in one.problems[:_SHOWN_PROBLEMS]:
             error_line(f"job {one.job}: {problem}")

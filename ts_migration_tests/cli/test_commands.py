@@ -108,7 +108,10 @@ def test_a_dry_run_says_not_configured_where_a_variable_is_not_set(stack):
         ({"INFLUXDB_URL": "http://127.0.0.1:1"}, "cannot be reached"),
         ({"S3_EXPORT_BUCKET": "no-such-bucket"}, "NoSuchBucket"),
         ({"AWS_ACCESS_KEY_ID": "SOMEBODYELSE"}, "InvalidAccessKeyId"),
-        ({"AWS_ENDPOINT_URL_TIMESTREAM_QUERY": "http://127.0.0.1:1"}, "endpoint cannot be reached. Next: check the network"),
+        (
+            {"AWS_ENDPOINT_URL_TIMESTREAM_QUERY": "http://127.0.0.1:1"},
+            "endpoint cannot be reached. Next: check the network",
+        ),
     ],
 )
 def test_an_execution_that_cannot_work_is_one_message_and_begins_nothing(stack, variables, text):

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import boto3
 import pytest
 import urllib3
-from botocore.config import Config
 
 from ts_migration.errors import Missing, Permanent
 from ts_migration.local import seeding, servers, stack
@@ -50,18 +49,6 @@ def listening(port: int):
         yield
 
 
-def s3(one: EmbeddedStack):
-    variables = one.variables
-    return boto3.client(
-        "s3",
-        endpoint_url=variables["AWS_ENDPOINT_URL_S3"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-        config=Config(request_checksum_calculation="when_required", response_checksum_validation="when_required"),
-    )
-
-
 def test_up_again_starts_only_what_does_not_run(own_stack):
     assert own_stack.up().started == tuple(Service)
     before, variables = pids(own_stack), own_stack.variables
@@ -80,7 +67,7 @@ def test_data_ports_and_secrets_survive_down_and_up(own_stack):
     (own_stack.folder / ".env").write_text("MINE=1\n")
     own_stack.up()
     old, variables = StackFolder(own_stack.folder).read(), own_stack.variables
-    s3(own_stack).put_object(Bucket=EXPORT_BUCKET, Key="manifests/proof.json", Body=b"{}")
+    own_stack.s3().put_object(Bucket=EXPORT_BUCKET, Key="manifests/proof.json", Body=b"{}")
     own_stack.seed_examples(50)
     assert set(stack.down(own_stack.folder)) == set(Service)
     assert states(own_stack) == {"stopped"}
@@ -91,7 +78,7 @@ def test_data_ports_and_secrets_survive_down_and_up(own_stack):
     assert {**new.ports, Service.AWS: 0} == {**old.ports, Service.AWS: 0}
     assert own_stack.variables["AWS_ENDPOINT_URL_SNS"] == new.url(Service.AWS)
     assert own_stack.variables["INFLUXDB_TOKEN"] == variables["INFLUXDB_TOKEN"]
-    assert s3(own_stack).get_object(Bucket=EXPORT_BUCKET, Key="manifests/proof.json")["Body"].read() == b"{}"
+    assert own_stack.s3().get_object(Bucket=EXPORT_BUCKET, Key="manifests/proof.json")["Body"].read() == b"{}"
     again = seeding.seed_examples(own_stack.timestream_url, "ons_energy_data", 50)
     assert [(one.records_stored, one.repetitions) for one in again] == [(0, 50)] * 3, "the rows are there already"
     stack.down(own_stack.folder, delete_data=True)
@@ -151,7 +138,7 @@ def test_the_guides_resources_are_there(embedded_stack):
     assert found["FunctionArn"] == function
     machine = variables["MIGRATION_STATE_MACHINE_ARN"]
     assert boto3.client("stepfunctions", **credentials).describe_state_machine(stateMachineArn=machine)["name"]
-    assert [one["Name"] for one in s3(embedded_stack).list_buckets()["Buckets"]] == [variables["S3_EXPORT_BUCKET"]]
+    assert [one["Name"] for one in embedded_stack.s3().list_buckets()["Buckets"]] == [variables["S3_EXPORT_BUCKET"]]
 
 
 def test_influxdb_takes_the_token_and_no_other(embedded_stack):

@@ -1,0 +1,85 @@
+"""The main job by the command line alone: execute, status, validate, report, each in a shell without any export."""
+
+import json
+import re
+
+import pytest
+import urllib3
+
+from ts_migration.objects import BULK_PREFIX, ExportBucket
+from ts_migration_tests.embedded_stack import EmbeddedStack, configuration
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def migrated(embedded_stack: EmbeddedStack) -> EmbeddedStack:
+    """A stack whose load_data of January and February 2023 was migrated by `execute`."""
+    embedded_stack.write_config(configuration("load_data", end="2023-02-28T23:59:59Z"), "two_windows.yaml")
+    answer = embedded_stack.run("execute", "--config", "two_windows.yaml", "--parallel-jobs", "1")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "load-data-job: 2 windows migrated, 0 failed, 0 done before" in answer.stdout
+    assert "10 of 10" in answer.stdout
+    assert answer.stderr.count("proven") == 2
+    return embedded_stack
+
+
+def test_a_second_execution_has_nothing_to_do_even_after_the_guides_cleanup(migrated):
+    # aws s3 rm s3://your-export-bucket/timestream-export/ --recursive
+    deleted = ExportBucket(migrated.s3(), migrated.variables["S3_EXPORT_BUCKET"]).delete_prefix(BULK_PREFIX)
+    assert deleted > 0
+    answer = migrated.run("execute")
+    assert answer.returncode == 0, answer.stderr
+    assert "Nothing was left to do" in answer.stdout
+    assert "2 done before" in answer.stdout
+
+
+def test_a_new_shell_sees_what_the_first_one_ran(migrated):
+    answer = migrated.run("status")
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"load-data-job .* migrated +2 +2 +2 +0 +0", answer.stdout)
+
+
+def test_the_guides_logs_and_results_are_written(migrated):
+    assert "finished after" in (migrated.folder / "migration_execution.log").read_text()
+    results = sorted(migrated.folder.glob("migration_results_*.json"))
+    content = json.loads(results[0].read_text())
+    assert (content["status"], content["tables"][0]["statuses"]["proven"]) == ("proven", 2)
+    assert list(migrated.folder.glob("migration_report_*.html"))
+
+
+def test_a_report_can_be_had_at_any_time(migrated):
+    answer = migrated.run("report")
+    assert answer.returncode == 0, answer.stderr
+    assert "2 of 2 proven" in answer.stdout
+
+
+def test_validation_reads_both_systems_again_and_finds_a_value_that_was_changed(migrated):
+    _overwrite_one_value(migrated)
+    answer = migrated.run("validate")
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "error: job load-data-job: window 2023-02-01: checks failed: " in answer.stderr
+    assert "checksum" in answer.stderr
+    assert "2023-01-01:" not in answer.stderr.partition("error:")[2]
+    assert migrated.run("report").returncode == 1
+
+
+def _overwrite_one_value(migrated: EmbeddedStack) -> None:
+    """Take one point of February from the bucket and write it again, a little larger."""
+    variables = migrated.variables
+    headers = {"Authorization": f"Token {variables['INFLUXDB_TOKEN']}"}
+    query = "SELECT load_mw FROM load_data WHERE time >= '2023-02-10' AND subsystem = 'SUL' LIMIT 1"
+    answer = urllib3.request(
+        "GET",
+        f"{variables['INFLUXDB_URL']}/query",
+        fields={"db": "load_data", "q": query, "epoch": "ns"},
+        headers=headers,
+    )
+    moment, value = answer.json()["results"][0]["series"][0]["values"][0]
+    written = urllib3.request(
+        "POST",
+        f"{variables['INFLUXDB_URL']}/api/v2/write?org={variables['INFLUXDB_ORG']}&bucket=load_data&precision=ns",
+        body=f"load_data,subsystem=SUL load_mw={value + 1e-6!r} {moment}".encode(),
+        headers=headers,
+    )
+    assert written.status == 204, written.data
