@@ -31,7 +31,7 @@ class LoadIntent(Manifest):
     bucket_id: str
     measurement: str
     found_values: int
-    """Values in the range before the first byte; more than 0 only with allow_existing_data."""
+    """Others' values in the range before the first byte; more than 0 only with allow_existing_data."""
 
     def same_place(self, other: "LoadIntent") -> bool:
         """Whether both speak of one job and one place: points in the range are then the job's own."""

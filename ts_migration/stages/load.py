@@ -14,6 +14,7 @@ from ts_migration.errors import Permanent, Refused, Transient
 from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import Ledger, LoadIntent, intent_key, read_intent
+from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
 from ts_migration.influxdb.reader import counts, field_types
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.influxdb.writer import Body, Delivered, WriteCounts, Writer
@@ -75,7 +76,7 @@ def load_window(
     chosen = policy or RetryPolicy()
     info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
     require_room(target, info, window)
-    ledger = retrying(lambda: _begin(job, own, window, converted, mapping, bucket, target, info), chosen)
+    ledger = retrying(lambda: _begin(job, place, window, converted, mapping, bucket, target, info), chosen)
     resumed = len(ledger.acknowledged)
     written = _write(job, own, converted, bucket, target, ledger, chosen, progress)
     _keep_refused(bucket, own, ledger)
@@ -115,7 +116,7 @@ def _conversion(
 
 def _begin(
     job: MigrationJob,
-    own: WindowPlace,
+    place: TablePlace,
     window: Window,
     converted: LineProtocolManifest,
     mapping: Mapping,
@@ -125,6 +126,7 @@ def _begin(
 ) -> Ledger:
     """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
     _require_types(job, converted, mapping, target)
+    own = place.window(window.key)
     found = sum(counts(target, job.target_bucket, mapping.measurement, window).values())
     intent = LoadIntent(
         job=job.job_name,
@@ -136,10 +138,16 @@ def _begin(
     )
     earlier = read_intent(bucket, own)
     known = earlier is not None and earlier.same_place(intent)
-    if found and not known and not job.allow_existing_data:
+    if found and not known:
+        # A table that was reset is begun anew over its own points, perhaps by other windows.
+        parts = strange_parts(window, intent, read_own_ranges(bucket, place))
+        strange = sum(sum(counts(target, job.target_bucket, mapping.measurement, part).values()) for part in parts)
+        intent = intent.model_copy(update={"found_values": strange})
+    if intent.found_values and not known and not job.allow_existing_data:
         raise Refused(
-            f"the bucket {job.target_bucket!r} already holds {found:,} values of {mapping.measurement!r} in this "
-            "window that this job did not write: mixed with them nothing could be proven",
+            f"the bucket {job.target_bucket!r} already holds {intent.found_values:,} values of "
+            f"{mapping.measurement!r} in this window that this job did not write: mixed with them nothing could be "
+            "proven",
             where=f"{target.url}, job {job.job_name!r}, window {window}",
             allowed="an empty range, or allow_existing_data: true for the job",
             next_step="choose another target_bucket or mapping.measurement, or delete those points",
