@@ -95,7 +95,11 @@ def query_series(target: Target, bucket: str, text: str, *, chunk_points: int | 
         Transient: broken, ended early, or a 5xx.
         Permanent: refused, or an error inside the answer.
     """
-    query = {"db": bucket, "org": target.org, "epoch": "ns", "q": text}
+    # A bucket is a database of its name; one named `a/b` is the retention policy b of the database a.
+    database, _, retention_policy = bucket.partition("/")
+    query = {"db": database, "org": target.org, "epoch": "ns", "q": text}
+    if retention_policy:
+        query["rp"] = retention_policy
     if chunk_points:
         query |= {"chunked": "true", "chunk_size": str(chunk_points)}
     response = target.open("GET", "/query", query, headers={"Accept": "application/x-msgpack"})
@@ -193,7 +197,7 @@ def _typed_columns(name: str, values: tuple[Any, ...]) -> list[BlockColumn]:
     types = set(map(type, values))
     if len(types) == 1:
         (only,) = types
-        return [] if only is type(None) else [BlockColumn(name, _kind(name, only), _array(name, values, only))]
+        return [] if only is type(None) else [BlockColumn(name, kind_of(name, only), _array(name, values, only))]
     found = np.empty(len(values), object)
     found[:] = values
     result = []
@@ -202,13 +206,18 @@ def _typed_columns(name: str, values: tuple[Any, ...]) -> list[BlockColumn]:
             valid: npt.NDArray[np.bool_] = found != None  # noqa: E711 - element by element
         else:
             valid = np.fromiter((type(value) is each for value in values), np.bool_, len(values))
-        array = np.zeros(len(values), _DTYPES[_kind(name, each)])
+        array = np.zeros(len(values), _DTYPES[kind_of(name, each)])
         array[valid] = _array(name, found[valid], each)
-        result.append(BlockColumn(name, _kind(name, each), array, valid))
+        result.append(BlockColumn(name, kind_of(name, each), array, valid))
     return result
 
 
-def _kind(name: str, python_type: type) -> FieldType:
+def kind_of(name: str, python_type: type) -> FieldType:
+    """The field type that values of a Python type in an answer have.
+
+    Raises:
+        Permanent: no field has such values.
+    """
     kind = _KINDS.get(python_type)
     if kind is None:
         raise Permanent(f"the field {name!r} holds values of the type {python_type.__name__}, which no field can have")
@@ -221,7 +230,7 @@ def _array(name: str, values: Any, python_type: type) -> npt.NDArray[Any]:
         array[:] = values
         return array
     try:
-        return np.array(values, _DTYPES[_kind(name, python_type)])
+        return np.array(values, _DTYPES[kind_of(name, python_type)])
     except OverflowError:
         raise Permanent(
             f"the field {name!r} holds unsigned integers beyond 2^63 - 1, which this tool never writes"

@@ -62,7 +62,7 @@ def _difference(rows: int, values: int, worst: float) -> str:
 def _quarantine_note(reading: Reading) -> tuple[str, ...]:
     notes = []
     if reading.export.quarantined:
-        notes.append(f"{reading.export.quarantined:,} rows are in the quarantine and not in the bucket")
+        notes.append(f"in the quarantine and not in the bucket: {reading.export.quarantined:,} rows")
     if reading.target.refused:
-        notes.append(f"{reading.target.refused:,} lines were refused by the server and are in the quarantine")
+        notes.append(f"refused by the server and kept beside the quarantine: {reading.target.refused:,} lines")
     return tuple(notes)

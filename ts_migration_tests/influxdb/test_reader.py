@@ -162,3 +162,10 @@ def test_field_types_over_shards_and_tag_keys() -> None:
         assert field_types(server.target, "b", "m") == {"mw": ("float",), "u": ("float", "integer")}
         assert tag_keys(server.target, "b", "m") == ("a", "b")
         assert query_rows(server.target, "b", "SHOW TAG KEYS") == [("b",), ("a",)]
+
+
+def test_a_bucket_with_a_slash_is_asked_for_as_database_and_retention_policy() -> None:
+    with scripted(lambda _: Reply(200, body=packed(result()))) as server:
+        counts(server.target, "telegraf/autogen", "m", WINDOW)
+    (request,) = server.requests
+    assert (request.query["db"], request.query["rp"]) == ("telegraf", "autogen")

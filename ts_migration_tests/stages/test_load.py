@@ -95,6 +95,29 @@ def test_a_load_that_was_interrupted_goes_on_with_what_is_not_acknowledged(
     assert counts(migration) == converted.values
 
 
+def test_a_load_that_was_killed_before_it_wrote_its_ledger_is_not_refused_its_own_points(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration.export()
+    converted = migration.convert()
+    post, sent = Writer.post, []
+
+    def die_later(self: Writer, content: bytes, *, gzipped: bool):
+        sent.append(1)
+        if len(sent) > 2:
+            raise Permanent("killed")
+        return post(self, content, gzipped=gzipped)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Writer, "post", die_later)
+        killed.setattr(Ledger, "write", lambda self: None)
+        with pytest.raises(Permanent, match="killed"):
+            migration.load()
+    loaded = migration.load()
+    assert loaded.resumed_members == 0
+    assert counts(migration) == converted.values
+
+
 def test_a_ledger_of_points_that_somebody_deleted_since_is_not_believed(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +182,7 @@ def test_lines_that_the_server_refuses_are_kept_with_its_words(
     found = migration.check()
     assert found.status == "passed", found.verdicts
     count = next(verdict for verdict in found.verdicts if verdict.check == "record_count")
-    assert count.evidence == ("1 lines were refused by the server and are in the quarantine",)
+    assert count.evidence == ("refused by the server and kept beside the quarantine: 1 lines",)
 
 
 def test_an_empty_window_is_loaded_without_a_request(migration: Migration) -> None:

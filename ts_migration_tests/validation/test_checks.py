@@ -240,7 +240,7 @@ def test_quarantined_rows_are_told_and_keep_a_window_from_being_proven() -> None
     reading = replace(reading, export=export, source=replace(reading.source, sample=(), sample_quarantined=3))
     verdicts = verdicts_of(reading, found, values_of(found))
     assert failed(verdicts) == set()
-    assert "3 rows are in the quarantine" in verdicts["record_count"].evidence[0]
+    assert verdicts["record_count"].evidence == ("in the quarantine and not in the bucket: 3 rows",)
     assert status_of(list(verdicts.values()), 3) is Status.PASSED
 
 

@@ -133,7 +133,7 @@ def reading_of(
         ),
         TargetReading(
             sum_counts(blocks), actual.record(), actual.coverage, actual.series, types, types,
-            tuple(sorted({tag for block in blocks for tag in block.tags})), 0, lookup.found,
+            tuple(sorted({tag for block in blocks for tag in block.tags})), sample=lookup.found,
         ),
         count_tolerance,
         sample_threshold,
