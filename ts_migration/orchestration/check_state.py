@@ -1,7 +1,8 @@
 """Which windows are materialised, green, failed or stale, as Dagster's event log has it.
 
 `get_asset_check_partition_info` is undocumented: it is called here alone, and `test_dagster_pins` holds it to
-what is relied on. A check that did not run, was skipped or judged an older materialisation is not green.
+what is relied on. A check that did not run, was skipped or judged an older materialisation is not green. A window that
+`reset` took back is not materialised: Dagster cannot forget a materialisation, so a newer one says so (`rolled_back`).
 """
 
 from collections.abc import Sequence
@@ -10,18 +11,22 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from ts_migration.orchestration.names import TableNames
+from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
 
 
 @dataclass(frozen=True)
 class TableState:
-    """Windows of one table by state. `newest` is the storage id of the newest event that any of this rests on."""
+    """Windows of one table by state. `newest` is the storage id of the newest event that any of this rests on.
+
+    `rolled_up` tells that `migrated` was materialised since then.
+    """
 
     keys: tuple[str, ...]
     materialized: frozenset[str]
     green: frozenset[str]
     failed: frozenset[str]
     newest: int
+    rolled_up: bool = False
 
     @property
     def complete(self) -> bool:
@@ -36,7 +41,7 @@ class TableState:
 
 def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[str]) -> TableState:
     """The state of a table's windows."""
-    materialized = frozenset(instance.get_materialized_partitions(names.influxdb_bucket)) & frozenset(keys)
+    materialized = standing_partitions(instance, names.influxdb_bucket) & frozenset(keys)
     passed: dict[str, set[str]] = {}
     failed: set[str] = set()
     newest = 0
@@ -51,4 +56,23 @@ def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[
             failed.add(key)
     required = {check.name for check in names.window_checks}
     green = frozenset(key for key in keys if key in materialized and passed.get(key, set()) >= required)
-    return TableState(tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), newest)
+    rolled_up = is_materialized(instance, names.migrated, since=newest)
+    return TableState(tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), newest, rolled_up)
+
+
+def standing_partitions(instance: dg.DagsterInstance, asset: dg.AssetKey) -> frozenset[str]:
+    """Partitions that are materialised and were not rolled back since."""
+    versions = instance.event_log_storage.get_latest_tags_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
+    )
+    gone = {key for key, tags in versions.items() if tags.get(DATA_VERSION_TAG) == ROLLED_BACK_VERSION}
+    return frozenset(instance.get_materialized_partitions(asset)) - gone
+
+
+def is_materialized(instance: dg.DagsterInstance, asset: dg.AssetKey, since: int = 0) -> bool:
+    """Whether an unpartitioned asset's newest materialisation is newer than a storage id and no roll-back."""
+    records = instance.fetch_materializations(asset, limit=1).records
+    if not records or records[0].storage_id <= since:
+        return False
+    found = records[0].asset_materialization
+    return found is not None and ROLLED_BACK_TAG not in (found.tags or {})

@@ -4,13 +4,9 @@ Progress is told to a callback; nothing is printed here. How tasks reach worker 
 where a job stands is in `job_status`, and checking again is in `validation_run`.
 """
 
-import fcntl
-import hashlib
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,19 +15,20 @@ import dagster as dg
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
-from ts_migration.errors import Refused
 from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import run_pool
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.stages.proof import TableProof, proof_of
-from ts_migration.stages.table import begin_table
+from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
 from ts_migration.timestream.readings import rows_per_window
+from ts_migration.timestream.schema import TableSchema
 from ts_migration.windows import Window
 
 GROUP_ROWS = 500_000
@@ -135,9 +132,13 @@ def execute(
     )
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     job_id = new_job_id(jobs)
-    with dg.DagsterInstance.get() as instance, _only_one(instance, config_path, job_id):
+    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, job_id):
         fail_dead_runs(instance)
-        plans = [_plan(config, job, bucket, query, instance, windows) for job in jobs]
+        schemas = {job.slug: describe(query, job.source_database, job.source_table) for job in jobs}
+        for job in jobs:
+            # All are looked at before one is begun: what is refused leaves nothing half done.
+            look_at_table(job, config.place(job), schemas[job.slug], bucket)
+        plans = [_plan(config, job, schemas[job.slug], bucket, query, instance, windows) for job in jobs]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
@@ -178,6 +179,7 @@ class _Plan:
 def _plan(
     config: MigrationConfig,
     job: MigrationJob,
+    schema: TableSchema,
     bucket: ExportBucket,
     query: TimestreamQuery,
     instance: dg.DagsterInstance,
@@ -185,7 +187,7 @@ def _plan(
 ) -> _Plan:
     """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
     place = config.place(job)
-    begin_table(job, place, describe(query, job.source_database, job.source_table), bucket)
+    begin_table(job, place, schema, bucket)
     proof = proof_of(config, job, bucket)
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
@@ -193,16 +195,17 @@ def _plan(
     wanted = job.grid.between(*keys) if keys else list(job.grid)
     todo = [window for window in wanted if window.key not in finished]
     completes = len(todo) == len(job.grid) - len(finished)
-    rolled_up = bool(instance.fetch_materializations(names.migrated, limit=1).records)
     result = JobResult(
         job.slug,
         job.source,
         job.target_bucket,
         windows=len(job.grid),
         skipped=len(wanted) - len(todo),
-        rolled_up=rolled_up,
+        rolled_up=state.rolled_up,
     )
-    return _Plan(job, _groups(job, todo, proof, query), result, completes=completes and (bool(todo) or not rolled_up))
+    return _Plan(
+        job, _groups(job, todo, proof, query), result, completes=completes and (bool(todo) or not state.rolled_up)
+    )
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
@@ -294,28 +297,3 @@ def _conclude(config: MigrationConfig, plan: _Plan, bucket: ExportBucket, stoppe
     if stopped_by:
         left = plan.result.windows - plan.result.skipped - plan.result.ran
         plan.result.errors.append(f"{left} windows were not tried: several failed alike: {stopped_by}")
-
-
-@contextmanager
-def _only_one(instance: dg.DagsterInstance, config_path: Path, job_id: str) -> Iterator[None]:
-    """Hold the configuration's lock: two `execute` of one file would do all twice. A killed one holds nothing."""
-    name = hashlib.sha256(str(config_path.resolve()).encode()).hexdigest()[:16]
-    folder = Path(instance.root_directory) / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Refused(
-                f"another execute works on this configuration: {file.read().strip() or 'unknown'}",
-                where=str(config_path),
-                next_step="wait for it to end, or stop it",
-            ) from None
-        file.truncate(0)
-        file.write(f"{job_id} (process {os.getpid()})")
-        file.flush()
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)

@@ -57,6 +57,6 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         green=len(state.green),
         failed=tuple(sorted(state.failed)),
         running=running_windows(instance, names),
-        rolled_up=bool(instance.fetch_materializations(names.migrated, limit=1).records),
+        rolled_up=state.rolled_up,
         last_error="" if state.complete else last_error_of(instance, names),
     )

@@ -36,7 +36,7 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
             if not state.complete:
                 some = ", ".join(state.open[:NAMED_WINDOWS])
                 waiting.append(f"{job.source}: {len(state.open)} of {len(state.keys)} windows are not green ({some} …)")
-            elif _rolled_up_since(context.instance, names, state.newest):
+            elif state.rolled_up:
                 waiting.append(f"{job.source}: rolled up, nothing has changed since")
             else:
                 requests.append(
@@ -49,9 +49,3 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(waiting))
 
     return sensor
-
-
-def _rolled_up_since(instance: dg.DagsterInstance, names: TableNames, newest: int) -> bool:
-    """Whether `migrated` was materialised after the newest check."""
-    records = instance.fetch_materializations(names.migrated, limit=1).records
-    return bool(records) and records[0].storage_id > newest

@@ -26,16 +26,27 @@ def begin_table(
             made; an end_time would cut a begun window differently.
         Permanent: the source has drifted: it holds a measure or dimension that the frozen mapping does not know.
     """
+    found, mapping = look_at_table(job, place, schema, bucket)
+    if found is None or found.range_end_ns != job.end_time:
+        found = _manifest(job, mapping).write(bucket, place.table_manifest)
+    return found, mapping
+
+
+def look_at_table(
+    job: MigrationJob, place: TablePlace, schema: TableSchema, bucket: ExportBucket
+) -> tuple[TableManifest | None, Mapping]:
+    """What `begin_table` would go by, without writing anything: the frozen grid, if any, and the mapping.
+
+    Raises:
+        MigrationError: as of `begin_table`.
+    """
     found = read_manifest(TableManifest, bucket, place.table_manifest)
     if found is None:
-        mapping = resolve(schema, job.mapping, job.measurement)
-        return _manifest(job, mapping).write(bucket, place.table_manifest), mapping
+        return None, resolve(schema, job.mapping, job.measurement)
     frozen = Mapping.from_json(found.mapping)
     _check_grid(job, found, place, bucket)
     _check_options(job, found, schema)
     _check_drift(job, frozen, schema)
-    if found.range_end_ns != job.end_time:
-        found = _manifest(job, frozen).write(bucket, place.table_manifest)
     return found, frozen
 
 
