@@ -174,7 +174,7 @@ queries = st.one_of(
     ),
     st.builds('SELECT {} UNION SELECT {} FROM "grid"."metrics" ORDER BY 1'.format, expressions, expressions),
 )
-EXAMPLES = 3_000 if os.environ.get("LONG") or os.environ.get("FULL") else 120
+EXAMPLES = 1_000 if os.environ.get("LONG") or os.environ.get("FULL") else 60
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
