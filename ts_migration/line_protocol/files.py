@@ -25,6 +25,7 @@ from ts_migration.objects import ExportBucket
 PART_BYTES = 64 * 1024 * 1024
 """A part is ended when it is this large, compressed. The last member may go beyond it."""
 INDEX_NAME = "members.json"
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass
@@ -175,6 +176,23 @@ def read_members(bucket: ExportBucket, members: Sequence[Member]) -> Iterator[tu
     for part, wanted in by_part.items():
         for run in runs(wanted):
             yield from _read_run(bucket, part, run)
+
+
+def crc_of(bucket: ExportBucket, key: str) -> int:
+    """CRC-32 of an object as it lies there now, read in pieces.
+
+    Raises:
+        Missing: it is not there.
+        Transient: the stream broke.
+    """
+    crc = 0
+    with contextlib.closing(bucket.open(key)) as stream:
+        try:
+            while piece := stream.read(_PIECE_BYTES):
+                crc = zlib.crc32(piece, crc)
+        except (HTTPError, BotoCoreError, OSError) as error:
+            raise Transient(f"the stream broke: {error!r}", where=bucket.uri(key)) from error
+    return crc
 
 
 def _read_run(bucket: ExportBucket, part: str, run: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:

@@ -18,9 +18,12 @@ from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
+from ts_migration.influxdb.shard_types import types_in_window
 from ts_migration.line_protocol.encoder import encode
+from ts_migration.line_protocol.files import crc_of
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.manifests import (
     ExportManifest,
@@ -105,7 +108,7 @@ def check_window(
     actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample, refused), policy)
     reading = Reading(
         source=source,
-        export=_export_reading(bucket, place, chain),
+        export=_export_reading(bucket, place, chain, suspected=chain.converted.expected.lanes != actual.digest.lanes),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -211,8 +214,11 @@ def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
-def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain) -> ExportReading:
-    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
+def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, suspected: bool) -> ExportReading:
+    """What the manifests say, with the histogram and pandera's findings that lie beside them.
+
+    Where the bucket is `suspected` to differ from the export, the line protocol is compared with what was written.
+    """
     converted = chain.converted
     try:
         coverage = coverage_from_bytes(bucket.get(converted.coverage_key))
@@ -230,7 +236,20 @@ def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain) -> E
         coverage=coverage,
         series=converted.series,
         frame_failures=frames.failures if frames is not None and looked else None,
+        spoiled_parts=_spoiled_parts(bucket, converted) if suspected else (),
     )
+
+
+def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
+    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again."""
+    spoiled = []
+    for part in converted.parts:
+        try:
+            if crc_of(bucket, part.key) != part.crc32:
+                spoiled.append(bucket.uri(part.key))
+        except Missing:
+            continue
+    return tuple(spoiled)
 
 
 def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
@@ -273,17 +292,29 @@ def _target_reading(
     for block in refused:
         digest.add_block(block.measurement, block.tags, block.times, block.columns)
         lookup.look(block)
+    types = reader.field_types(target, name, measurement)
     return TargetReading(
         counts=reader.counts(target, name, measurement, window),
         digest=digest.record(),
         coverage=digest.coverage,
         series=digest.series,
-        field_types=reader.field_types(target, name, measurement),
+        field_types=types,
+        window_types=_window_types(target, name, measurement, window, types),
         read_types={field: tuple(sorted(types)) for field, types in read_types.items()},
         tag_keys=tuple(sorted(tag_keys)),
         refused=chain.loaded.refused_lines,
         sample=lookup.found,
     )
+
+
+def _window_types(
+    target: Target, bucket: str, measurement: str, window: Window, types: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Types within the window of the fields that the bucket holds with several."""
+    if all(len(each) <= 1 for each in types.values()):
+        return {}
+    info = find(target, bucket)
+    return types_in_window(target, bucket, measurement, window, types, info.shard_group_s if info else 0)
 
 
 def _differences(

@@ -26,8 +26,11 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
     evidence = [] if same else list(differences.lines if differences else ())
     if not same and differences is None:
         evidence.append("the export files are gone or unreadable: which values differ can no longer be told")
+    spoiled = reading.export.spoiled_parts
+    encoded = reading.export.values == expected.counts and not spoiled
+    if not same:
+        evidence[:0] = [f"{part} is not what the conversion wrote" for part in spoiled]
     evidence += [_bin_line(window, index, expected, actual) for index in differing]
-    encoded = reading.export.values == expected.counts
     return Verdict(
         check=Check.CHECKSUM,
         passed=same or tolerated,

@@ -46,6 +46,8 @@ class ExportReading:
         coverage: values by series bucket and time bin, uint64 [4096, 64]; None where its object is gone.
         series: distinct series.
         frame_failures: what pandera found in the exported batches; None where it did not look at them.
+        spoiled_parts: line protocol objects that are not what the conversion wrote; looked for only where the bucket
+            differs from the export.
     """
 
     rows: int
@@ -57,6 +59,7 @@ class ExportReading:
     coverage: npt.NDArray[np.uint64] | None
     series: int
     frame_failures: tuple[str, ...] | None
+    spoiled_parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class TargetReading:
         coverage: values by series bucket and time bin, uint64 [4096, 64].
         series: distinct series in the window.
         field_types: field key -> types over all shards of the bucket.
+        window_types: field key -> types over the shards of the window, of fields with several types in the bucket.
         read_types: field key -> types of the values read back from the window.
         tag_keys: tag keys of the points read back.
         refused: lines that the server refused while loading.
@@ -83,6 +87,7 @@ class TargetReading:
     read_types: dict[str, tuple[str, ...]]
     tag_keys: tuple[str, ...]
     refused: int = 0
+    window_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sample: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
 
 

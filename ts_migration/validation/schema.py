@@ -6,18 +6,27 @@ from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Stage, Verdict
 
 
 def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
-    """Field keys, types and tag keys of the window's points, and pandera's findings on the exported batches."""
+    """Field keys, types and tag keys of the window's points, and pandera's findings on the exported batches.
+
+    A field that has another type in other shards of the bucket is told and fails no window but those that hold it.
+    """
     target = reading.target
     wanted = {field.field: field.type.value for field in mapping.fields if reading.export.values.get(field.field)}
     tags = {tag.tag for tag in mapping.tags}
     findings = [(Stage.EXPORT, line) for line in _frame_findings(reading)]
     for field in sorted(wanted.keys() - target.field_types.keys()):
         findings.append((Stage.LOAD, f"field {field!r} ({wanted[field]}) is not in the bucket"))
+    notes: list[str] = []
     for field in sorted(wanted.keys() & target.field_types.keys()):
-        types = target.field_types[field]
-        if types != (wanted[field],):
+        types, own = target.field_types[field], target.window_types.get(field)
+        if own is None and types != (wanted[field],):
             text = f"field {field!r}: mapped to {wanted[field]}, the bucket holds {' and '.join(types)}"
             findings.append((Stage.LOAD, text))
+        elif own is not None and own != (wanted[field],):
+            text = f"field {field!r}: mapped to {wanted[field]}, the window holds {' and '.join(own) or 'no value'}"
+            findings.append((Stage.LOAD, text))
+        elif own is not None:
+            notes.append(f"field {field!r}: elsewhere in the bucket it has other types: {' and '.join(types)}")
     for field, types in sorted(target.read_types.items()):
         if field not in wanted:
             text = f"field {field!r} ({', '.join(types)}) is in the window and not in the mapping"
@@ -33,7 +42,7 @@ def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
         actual=f"{len(target.read_types)} fields, {len(target.tag_keys)} tags",
         difference=f"{len(findings)} differences" if findings else "0",
         stage=findings[0][0] if findings else None,
-        evidence=tuple(text for _, text in findings[:EVIDENCE_ROWS]),
+        evidence=tuple(text for _, text in findings[:EVIDENCE_ROWS]) or tuple(notes[:EVIDENCE_ROWS]),
     )
 
 
