@@ -71,8 +71,13 @@ class Points(Protocol):
     def measurements(self) -> list[str]:
         """Names of the measurements that hold points, in byte order."""
 
-    def field_types(self, measurement: str) -> list[tuple[str, FieldType]]:
-        """Field keys with their types, in byte order of the key; several rows where shard groups differ."""
+    def field_types(
+        self, measurement: str, start_ns: int = MIN_TIME_NS, stop_ns: int = MAX_TIME_NS
+    ) -> list[tuple[str, FieldType]]:
+        """Field keys with their types, in byte order of the key; several rows where shard groups differ.
+
+        Of the shard groups that overlap the range, both bounds inclusive: what lies elsewhere types no query.
+        """
 
     def tag_keys(self, measurement: str) -> list[str]:
         """Tag keys of the measurement, in byte order."""

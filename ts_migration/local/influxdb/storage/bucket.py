@@ -22,7 +22,7 @@ from ts_migration.local.influxdb.storage.records import Deleted, Written, decode
 from ts_migration.local.influxdb.storage.runs import FieldId, Part, PartColumn, Run, merge, without
 from ts_migration.local.influxdb.storage.segments import Segment, read_segment, write_segment
 from ts_migration.local.influxdb.storage.series_ids import SeriesIds
-from ts_migration.local.influxdb.storage.shard_groups import ShardGroups
+from ts_migration.local.influxdb.storage.shard_groups import ShardGroup, ShardGroups
 from ts_migration.local.influxdb.storage.snapshot import Snapshot
 from ts_migration.local.influxdb.storage.wal import WriteAheadLog, log_path, read_log, sync_directory
 
@@ -174,12 +174,13 @@ class Bucket:
             for source in (self._flushing, self._runs):
                 for measurement, found in source.items():
                     runs.setdefault(measurement, []).extend(found)
-            types: dict[str, set[FieldId]] = {}
-            for _, measurement, name, type_ in self._types.rows():
-                types.setdefault(measurement, set()).add((name, type_))
+            types: dict[str, dict[ShardGroup, frozenset[FieldId]]] = {}
+            for group in self._groups.all():
+                for measurement, fields in self._types.pins.get(group.start, {}).items():
+                    types.setdefault(measurement, {})[group] = frozenset(fields.items())
             return Snapshot(
                 runs={measurement: tuple(found) for measurement, found in runs.items()},
-                types={measurement: frozenset(found) for measurement, found in types.items()},
+                types=types,
                 rank=self._ids.rank(),
                 series_of=self._ids.series,
             )

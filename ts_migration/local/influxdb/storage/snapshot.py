@@ -16,6 +16,7 @@ from ts_migration.local.influxdb.points import (
     SeriesBlock,
 )
 from ts_migration.local.influxdb.storage.runs import FieldId, Part, Run, RunColumn, merge, objects
+from ts_migration.local.influxdb.storage.shard_groups import ShardGroup
 
 ROWS_AT_A_TIME = 1_000_000
 """Rows merged in one go while blocks are streamed: bounds the memory of a reader."""
@@ -26,7 +27,8 @@ class Snapshot:
     """Implements `points.Points`. Runs are given oldest first; nothing in a snapshot ever changes."""
 
     runs: Mapping[str, tuple[Run, ...]]
-    types: Mapping[str, frozenset[FieldId]]
+    types: Mapping[str, Mapping[ShardGroup, frozenset[FieldId]]]
+    """Measurement -> shard group -> fields with their types there."""
     rank: npt.NDArray[np.int64]
     series_of: Callable[[int], Series]
 
@@ -34,11 +36,20 @@ class Snapshot:
         """Names of the measurements that hold points, in byte order."""
         return sorted(self.runs, key=to_bytes)
 
-    def field_types(self, measurement: str) -> list[tuple[str, FieldType]]:
-        """Field keys with their types, in byte order of the key; several rows where shard groups differ."""
+    def field_types(
+        self, measurement: str, start_ns: int = MIN_TIME_NS, stop_ns: int = MAX_TIME_NS
+    ) -> list[tuple[str, FieldType]]:
+        """Field keys with their types, in byte order of the key; several rows where shard groups differ.
+
+        Of the shard groups that overlap the range, both bounds inclusive.
+        """
         if measurement not in self.runs:
             return []
-        return sorted(self.types.get(measurement, ()), key=lambda field: (to_bytes(field[0]), field[1].value))
+        found: set[FieldId] = set()
+        for group, fields in self.types.get(measurement, {}).items():
+            if group.start <= stop_ns and group.end > start_ns:
+                found |= fields
+        return sorted(found, key=lambda field: (to_bytes(field[0]), field[1].value))
 
     def tag_keys(self, measurement: str) -> list[str]:
         """Tag keys of the measurement, in byte order."""

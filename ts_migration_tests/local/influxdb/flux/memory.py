@@ -53,7 +53,7 @@ class MemoryPoints:
     def measurements(self) -> list[str]:
         return sorted({series.measurement for series in self.points}, key=raw)
 
-    def field_types(self, measurement: str) -> list[tuple[str, FieldType]]:
+    def field_types(self, measurement: str, start_ns: int = 0, stop_ns: int = 0) -> list[tuple[str, FieldType]]:
         found = {key for series in self.series(measurement) for row in self.points[series].values() for key in row}
         return sorted(found, key=lambda key: (raw(key[0]), key[1]))
 
