@@ -159,7 +159,8 @@ def test_a_conversion_that_dies_in_the_middle_does_not_look_done(source: Source)
 
     with pytest.raises(KeyboardInterrupt):
         convert_window(source.job(batch_size=5), source.place, day(1), mapping, source.bucket, progress=die)
-    assert current_conversion(job, source.place, day(1), mapping, source.bucket) is None
+    manifest = source.place.window(day(1).key).manifest("line_protocol")
+    assert read_manifest(LineProtocolManifest, source.bucket, manifest) is None
     assert convert_window(job, source.place, day(1), mapping, source.bucket).points == 24
 
 
