@@ -3,18 +3,22 @@
 Two locks, taken in this order. A file lock under the Dagster home holds between processes of one machine and is
 released by the kernel when its process dies, so a killed run blocks nobody. An object in the export bucket, made only
 if absent and renewed by a heart, holds between machines; it counts for nothing once its heart has stopped for
-`EXPIRY_S`. S3 makes "only if absent" atomic (If-None-Match); a file-backed S3 that ignores the header is on one
-machine, where the file lock suffices.
+`EXPIRY_S`, and at once where its holder locked in the same folder: that file lock would still be held. S3 makes "only
+if absent" atomic (If-None-Match); a file-backed S3 that ignores the header is on one machine, where the file lock
+suffices.
 """
 
 import fcntl
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import dagster as dg
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ts_migration.errors import Transient
@@ -23,6 +27,15 @@ from ts_migration.objects import ExportBucket, WindowPlace, raise_aws_error
 HEARTBEAT_S = 10.0
 EXPIRY_S = 45.0
 POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Who holds a lease, which folder its file lock lies in, and when its heart beat last (seconds, Unix time)."""
+
+    owner: str
+    folder: str
+    beat: float = 0.0
 
 
 @contextmanager
@@ -48,11 +61,10 @@ def leased(
     """
     deadline = time.monotonic() + wait_s
     with _file_lock(lock_folder, place, deadline, on_wait):
-        _take(bucket, place, owner, deadline, on_wait)
+        mine = _Holder(owner, _identity(lock_folder))
+        _take(bucket, place, mine, deadline, on_wait)
         stop = threading.Event()
-        heart = threading.Thread(
-            target=_beat, args=(bucket, place, owner, stop), name=f"lease {place.key}", daemon=True
-        )
+        heart = threading.Thread(target=_beat, args=(bucket, place, mine, stop), name=f"lease {place.key}", daemon=True)
         heart.start()
         try:
             yield
@@ -62,12 +74,29 @@ def leased(
             bucket.delete(place.lease)
 
 
+def lease_folder(instance: dg.DagsterInstance) -> Path:
+    """Where the file locks of an instance's windows lie."""
+    return Path(instance.root_directory) / "leases"
+
+
+def is_leased(bucket: ExportBucket, place: WindowPlace, lock_folder: Path) -> bool:
+    """Whether a living run works on a window."""
+    path = _lock_path(lock_folder, place)
+    if path.exists():
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    holder = _holder(bucket, place)
+    return holder is not None and not _is_dead(holder, _identity(lock_folder))
+
+
 @contextmanager
 def _file_lock(folder: Path, place: WindowPlace, deadline: float, on_wait: Callable[[str], None]) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{place.table}/{place.key}".replace("/", "%2F")
     told = False
-    with path.open("a+") as file:
+    with _lock_path(folder, place).open("a+") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,24 +112,47 @@ def _file_lock(folder: Path, place: WindowPlace, deadline: float, on_wait: Calla
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
+def _lock_path(folder: Path, place: WindowPlace) -> Path:
+    return folder / f"{place.table}/{place.key}".replace("/", "%2F")
+
+
+def _identity(folder: Path) -> str:
+    """A lock folder's own name, made once: a host's name would not tell two containers apart."""
+    path = folder / ".identity"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f".identity.{uuid.uuid4().hex}"
+        fresh.write_text(uuid.uuid4().hex, encoding="utf-8")
+        # A link and not a rename: of two that make it at a time, one wins and both read the winner's.
+        with suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    return path.read_text(encoding="utf-8")
+
+
+def _is_dead(holder: _Holder, own_folder: str) -> bool:
+    """Whether a lease counts for nothing; asked while the window's file lock in `own_folder` is held or free."""
+    return holder.folder == own_folder or time.time() - holder.beat > EXPIRY_S
+
+
 def _take(
-    bucket: ExportBucket, place: WindowPlace, owner: str, deadline: float, on_wait: Callable[[str], None]
+    bucket: ExportBucket, place: WindowPlace, mine: _Holder, deadline: float, on_wait: Callable[[str], None]
 ) -> None:
     told = False
     while True:
         holder = _holder(bucket, place)
-        if holder is None or holder["owner"] == owner:
-            if _put(bucket, place, owner, only_if_absent=holder is None):
+        if holder is None or holder.owner == mine.owner:
+            if _put(bucket, place, mine, only_if_absent=holder is None):
                 return
             continue
-        if time.time() - float(holder["beat"]) > EXPIRY_S:
-            on_wait(f"the run {holder['owner']} held window {place.key} but its heart has stopped: taking over")
+        if _is_dead(holder, mine.folder):
+            on_wait(f"the run {holder.owner} held window {place.key} but is dead: taking over")
             bucket.delete(place.lease)
             continue
         if not told:
-            on_wait(f"the run {holder['owner']} works on window {place.key} of {place.table}: waiting")
+            on_wait(f"the run {holder.owner} works on window {place.key} of {place.table}: waiting")
             told = True
-        _wait_or_refuse(place, deadline, f"the run {holder['owner']}")
+        _wait_or_refuse(place, deadline, f"the run {holder.owner}")
 
 
 def _wait_or_refuse(place: WindowPlace, deadline: float, holder: str) -> None:
@@ -113,14 +165,14 @@ def _wait_or_refuse(place: WindowPlace, deadline: float, holder: str) -> None:
     time.sleep(min(POLL_S, max(0.05, deadline - time.monotonic())))
 
 
-def _holder(bucket: ExportBucket, place: WindowPlace) -> dict[str, str] | None:
+def _holder(bucket: ExportBucket, place: WindowPlace) -> _Holder | None:
     body = bucket.get_or_none(place.lease)
-    return json.loads(body) if body else None
+    return _Holder(**json.loads(body)) if body else None
 
 
-def _put(bucket: ExportBucket, place: WindowPlace, owner: str, *, only_if_absent: bool) -> bool:
+def _put(bucket: ExportBucket, place: WindowPlace, mine: _Holder, *, only_if_absent: bool) -> bool:
     """Write the lease; False where another run was faster."""
-    body = json.dumps({"owner": owner, "beat": str(time.time())}).encode()
+    body = json.dumps(asdict(replace(mine, beat=time.time()))).encode()
     try:
         if only_if_absent:
             bucket.client.put_object(Bucket=bucket.name, Key=place.lease, Body=body, IfNoneMatch="*")
@@ -140,10 +192,10 @@ def _put(bucket: ExportBucket, place: WindowPlace, owner: str, *, only_if_absent
     return True
 
 
-def _beat(bucket: ExportBucket, place: WindowPlace, owner: str, stop: threading.Event) -> None:
+def _beat(bucket: ExportBucket, place: WindowPlace, mine: _Holder, stop: threading.Event) -> None:
     """Renew the lease until told to stop. A beat that fails is tried again with the next; the lease outlives four."""
     while not stop.wait(HEARTBEAT_S):
         try:
-            _put(bucket, place, owner, only_if_absent=False)
+            _put(bucket, place, mine, only_if_absent=False)
         except Exception:  # noqa: BLE001, S112 - a heart must not die of one lost beat; the stage's own calls will tell
             continue

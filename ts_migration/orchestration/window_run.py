@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 
@@ -11,7 +10,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.failures import told_to_dagster
-from ts_migration.orchestration.leases import leased
+from ts_migration.orchestration.leases import lease_folder, leased
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
 from ts_migration.stages.mending import forget_broken_stages
@@ -60,7 +59,7 @@ def window_run(
             bucket,
             table.window(window.key),
             context.run.run_id,
-            lock_folder=Path(context.instance.root_directory) / "leases",
+            lock_folder=lease_folder(context.instance),
             wait_s=LEASE_WAIT_S,
             on_wait=context.log.warning,
         ):
