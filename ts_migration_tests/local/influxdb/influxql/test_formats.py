@@ -8,7 +8,7 @@ import struct
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ts_migration.local.influxdb.influxql.writing.numerals import json_float, plain_float
@@ -93,7 +93,16 @@ def test_csv_holds_every_text_and_number(rows: list[dict]):
                 assert cell == str(value)
 
 
-@given(INTEGERS | st.integers(-200, 400))
+@given(INTEGERS)
+@example(-32)
+@example(-33)
+@example(-128)
+@example(-129)
+@example(127)
+@example(128)
+@example(2**15)
+@example(-(2**15) - 1)
+@example(2**31)
 def test_integers_take_the_form_that_go_s_packer_gives_them(value: int):
     points = MemoryPoints()
     points.add("m", {}, {"i": (FieldType.INTEGER, value)}, 0)
@@ -207,6 +216,14 @@ def test_chunks_put_together_are_the_whole_answer(text: str, accept: str, size: 
         else:
             joined.append(dict(one))
     assert joined == whole["results"][0]["series"]
+
+
+def test_the_keys_of_each_measurement_are_results_that_promise_no_other():
+    points = MemoryPoints().write("a,x=1 f=1 1\nb,x=1 f=1 1")
+    for text, partial in (("SHOW TAG KEYS", False), ("SHOW FIELD KEYS", True)):
+        first, last = (json.loads(line)["results"][0] for line in body(text, points, chunked=True).splitlines())
+        assert (first["series"][0]["name"], last["series"][0]["name"]) == ("a", "b")
+        assert (first.get("partial", False), "partial" in last) == (partial, False)
 
 
 def test_csv_in_chunks_is_csv_whole_with_an_empty_line_between_statements():
