@@ -14,6 +14,7 @@ from typing import IO
 import polars as pl
 
 from ts_migration.config import MigrationJob
+from ts_migration.errors import Missing
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
@@ -33,7 +34,7 @@ from ts_migration.stages.progress import Listener, Progress
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FrameChecks
-from ts_migration.windows import Window
+from ts_migration.windows import Window, iso
 
 STAGE = "convert"
 MANIFEST = "line_protocol"
@@ -80,7 +81,7 @@ def convert_window(
     """Convert one window, unless its manifest still stands.
 
     Raises:
-        Missing: the window is not exported, or its files are gone.
+        Missing: the window is not exported, or was cut differently then, or its files are gone.
         Permanent: a file is not what its manifest says, or the source has drifted from the mapping.
         Transient: S3 failed for now.
     """
@@ -92,6 +93,12 @@ def convert_window(
     export = require_manifest(
         ExportManifest, bucket, own.manifest("export"), f"export the window {window.key} of {job.job_name} first"
     )
+    if export.window != window_range(window):
+        raise Missing(
+            f"the window was exported as [{iso(export.window.start_ns)}, {iso(export.window.end_ns)}) and is now {window}",
+            where=job.job_name,
+            next_step="run the export of this window again",
+        )
     # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
     bucket.delete(own.manifest(MANIFEST))
     bucket.delete_prefix(own.line_protocol)
@@ -105,30 +112,9 @@ def convert_window(
 
     written = _write_parts(job, own, export, mapping, bucket, digest, seen, progress)
     checks.manifest().write(bucket, own.manifest(FRAMES))
-    coverage_key = own.proof + COVERAGE_NAME
-    bucket.put(coverage_key, digest.coverage_bytes())
-    return LineProtocolManifest(
-        database=job.source_database,
-        table=job.source_table,
-        window=window_range(window),
-        parent=export.digest,
-        mapping_digest=mapping.digest,
-        settings=convert_settings(job),
-        parts=written.parts,
-        members_key=own.line_protocol + INDEX_NAME,
-        rows=written.rows,
-        points=written.points,
-        merged=0,
-        quarantined=written.quarantined,
-        empty=written.empty,
-        values=dict(sorted(written.values.items())),
-        text_bytes=written.text_bytes,
-        bytes=sum(part.bytes for part in written.parts),
-        expected=digest.record(),
-        coverage_key=coverage_key,
-        series=digest.series,
-        seconds=round(time.monotonic() - started, 3),
-    ).write(bucket, own.manifest(MANIFEST))
+    bucket.put(own.proof + COVERAGE_NAME, digest.coverage_bytes())
+    manifest = _manifest(job, own, export, mapping, written, digest, time.monotonic() - started)
+    return manifest.write(bucket, own.manifest(MANIFEST))
 
 
 @dataclass
@@ -149,6 +135,39 @@ class _Written:
         self.quarantined += len(encoded.rejects)
         self.empty += encoded.empty
         self.values.update(encoded.counts)
+
+
+def _manifest(
+    job: MigrationJob,
+    own: WindowPlace,
+    export: ExportManifest,
+    mapping: Mapping,
+    written: _Written,
+    digest: PointDigest,
+    seconds: float,
+) -> LineProtocolManifest:
+    return LineProtocolManifest(
+        database=job.source_database,
+        table=job.source_table,
+        window=export.window,
+        parent=export.digest,
+        mapping_digest=mapping.digest,
+        settings=convert_settings(job),
+        parts=written.parts,
+        members_key=own.line_protocol + INDEX_NAME,
+        rows=written.rows,
+        points=written.points,
+        merged=0,
+        quarantined=written.quarantined,
+        empty=written.empty,
+        values=dict(sorted(written.values.items())),
+        text_bytes=written.text_bytes,
+        bytes=sum(part.bytes for part in written.parts),
+        expected=digest.record(),
+        coverage_key=own.proof + COVERAGE_NAME,
+        series=digest.series,
+        seconds=round(seconds, 3),
+    )
 
 
 def _write_parts(

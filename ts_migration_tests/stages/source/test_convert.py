@@ -171,6 +171,14 @@ def test_a_window_that_was_not_exported_is_said(source: Source) -> None:
         convert_window(job, source.place, day(5), mapping, source.bucket)
 
 
+def test_an_export_of_another_clip_is_not_taken_for_the_windows(source: Source) -> None:
+    source.put([multi(index) for index in range(24)])
+    half = Window(day(1).start_ns, day(1).start_ns + 12 * HOUR, day(1).key)
+    job, mapping = prepared(source, half)
+    with pytest.raises(Missing, match="was exported as"):
+        convert_window(job, source.place, day(1), mapping, source.bucket)
+
+
 def test_rows_that_cannot_be_said_are_quarantined_whole_with_their_reason(source: Source) -> None:
     bad = multi(1, Dimensions=[{"Name": "plant", "Value": "ends\\"}])
     source.put([multi(0), bad, multi(2)])
