@@ -1,8 +1,9 @@
 """Which windows are materialised, green, failed or stale, as Dagster's event log has it.
 
 `get_asset_check_partition_info` is undocumented: it is called here alone, and `test_dagster_pins` holds it to
-what is relied on. A check that did not run, was skipped or judged an older materialisation is not green. A window that
-`reset` took back is not materialised: Dagster cannot forget a materialisation, so a newer one says so (`rolled_back`).
+what is relied on. A check that did not run, was skipped or judged an older materialisation is not green, and
+neither is a window whose export or conversion was made again after its load (`versions`). A window that `reset` took
+back is not materialised: Dagster cannot forget a materialisation, so a newer one says so (`rolled_back`).
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
+from ts_migration.orchestration.names import ROLLED_BACK_TAG, TableNames
+from ts_migration.orchestration.versions import is_made_from, is_rolled_back, latest_versions
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class TableState:
     materialized: frozenset[str]
     green: frozenset[str]
     failed: frozenset[str]
+    outdated: frozenset[str]
+    """Materialised from an export or a conversion that was made again since."""
     newest: int
     rolled_up: bool = False
 
@@ -32,6 +36,20 @@ class TableState:
     def complete(self) -> bool:
         """Every window is materialised and every required check of it is current and green."""
         return set(self.keys) <= self.green
+
+    @property
+    def reasons(self) -> dict[str, tuple[str, ...]]:
+        """Why windows are not green -> those windows, in order; each under the first reason that holds."""
+        found: dict[str, list[str]] = {}
+        for key in self.open:
+            if key not in self.materialized:
+                reason = "failed" if key in self.failed else "not migrated"
+            elif key in self.outdated:
+                reason = "made again after the checks"
+            else:
+                reason = "failed" if key in self.failed else "not checked"
+            found.setdefault(reason, []).append(key)
+        return {reason: tuple(keys) for reason, keys in found.items()}
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -55,17 +73,30 @@ def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[
         elif info.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED:
             failed.add(key)
     required = {check.name for check in names.window_checks}
-    green = frozenset(key for key in keys if key in materialized and passed.get(key, set()) >= required)
+    outdated = materialized - _chained_partitions(instance, names)
+    green = frozenset(key for key in materialized - outdated if passed.get(key, set()) >= required)
     rolled_up = is_materialized(instance, names.migrated, since=newest)
-    return TableState(tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), newest, rolled_up)
+    return TableState(
+        tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), outdated, newest, rolled_up
+    )
+
+
+def _chained_partitions(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:
+    """Partitions whose load was made from the newest conversion, and that from the newest export."""
+    exports, conversions, loads = (
+        latest_versions(instance, asset)
+        for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket)
+    )
+    return frozenset(
+        key
+        for key, load in loads.items()
+        if is_made_from(load, conversions.get(key, "")) and is_made_from(conversions.get(key, ""), exports.get(key, ""))
+    )
 
 
 def standing_partitions(instance: dg.DagsterInstance, asset: dg.AssetKey) -> frozenset[str]:
     """Partitions that are materialised and were not rolled back since."""
-    versions = instance.event_log_storage.get_latest_tags_by_partition(
-        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION_TAG]
-    )
-    gone = {key for key, tags in versions.items() if tags.get(DATA_VERSION_TAG) == ROLLED_BACK_VERSION}
+    gone = {key for key, version in latest_versions(instance, asset).items() if is_rolled_back(version)}
     return frozenset(instance.get_materialized_partitions(asset)) - gone
 
 

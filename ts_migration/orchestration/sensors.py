@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ts_migration.config import MigrationConfig
-from ts_migration.orchestration.check_state import table_state
+from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.jobs import Job
 from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
 
@@ -34,8 +34,7 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
             names = TableNames.of(config, job)
             state = table_state(context.instance, names, job.grid.keys)
             if not state.complete:
-                some = ", ".join(state.open[:NAMED_WINDOWS])
-                waiting.append(f"{job.source}: {len(state.open)} of {len(state.keys)} windows are not green ({some} …)")
+                waiting.append(f"{job.source}: {waits_for(state)}")
             elif state.rolled_up:
                 waiting.append(f"{job.source}: rolled up, nothing has changed since")
             else:
@@ -49,3 +48,12 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(waiting))
 
     return sensor
+
+
+def waits_for(state: TableState) -> str:
+    """Why a table is not rolled up yet: how many windows are open, for which reasons, and the first of each."""
+    reasons = [
+        f"{len(keys)} {reason} ({', '.join(keys[:NAMED_WINDOWS])}{' …' if len(keys) > NAMED_WINDOWS else ''})"
+        for reason, keys in state.reasons.items()
+    ]
+    return f"{len(state.open)} of {len(state.keys)} windows are not green: {', '.join(reasons)}"

@@ -11,6 +11,7 @@ from ts_migration.orchestration.metadata import export_metadata, line_protocol_m
 from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHECK, TableNames
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.orchestration.window_run import retry_policy, window_run
 from ts_migration.stages.convert import convert_window
@@ -63,7 +64,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(
                 metadata=export_metadata(manifest, run.bucket, run.place),
-                data_version=dg.DataVersion(manifest.digest),
+                data_version=stage_version(manifest.digest),
                 check_results=[verdict_result(names.export_files, verdict, EXPORT_SCHEMA_CHECK)],
             )
 
@@ -100,7 +101,7 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
             verdict = conversion_verdict(manifest)
             return dg.MaterializeResult(
                 metadata=line_protocol_metadata(manifest, run.bucket, run.place),
-                data_version=dg.DataVersion(manifest.digest),
+                data_version=stage_version(manifest.digest, manifest.parent),
                 check_results=[verdict_result(names.line_protocol_files, verdict, CONVERSION_CHECK)],
             )
 
@@ -126,7 +127,8 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
                 job, run.table, run.window, mapping, run.bucket, influxdb.target(), policy=retry_policy(config)
             )
             return dg.MaterializeResult(
-                metadata=load_metadata(manifest, run.bucket, run.place), data_version=dg.DataVersion(manifest.digest)
+                metadata=load_metadata(manifest, run.bucket, run.place),
+                data_version=stage_version(manifest.digest, manifest.parent),
             )
 
     return influxdb_bucket
