@@ -94,8 +94,9 @@ def convert_window(
         ExportManifest, bucket, own.manifest("export"), f"export the window {window.key} of {job.job_name} first"
     )
     if export.window != window_range(window):
+        was = f"[{iso(export.window.start_ns)}, {iso(export.window.end_ns)})"
         raise Missing(
-            f"the window was exported as [{iso(export.window.start_ns)}, {iso(export.window.end_ns)}) and is now {window}",
+            f"the window was exported as {was} and is now {window}",
             where=job.job_name,
             next_step="run the export of this window again",
         )
