@@ -14,8 +14,9 @@ from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBR
 from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.orchestration.window_run import retry_policy, window_run
+from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.convert import convert_window
-from ts_migration.stages.export import export_window
+from ts_migration.stages.export import current_export, export_window
 from ts_migration.stages.load import load_window
 from ts_migration.stages.table import begin_table, frozen_mapping
 from ts_migration.timestream.description import describe
@@ -59,7 +60,9 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
             run.mend(context, Stage.EXPORT)
             query = timestream.query(config.migration_settings)
             schema = describe(query, job.source_database, job.source_table)
-            begin_table(job, run.table, schema, run.bucket)
+            _, mapping = begin_table(job, run.table, schema, run.bucket)
+            if current_export(job, run.table, run.window, run.bucket) is None:
+                refuse_collisions(job, schema, mapping, [run.window], query)
             manifest = export_window(job, run.table, run.window, schema, query, run.bucket)
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(

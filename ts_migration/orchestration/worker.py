@@ -24,7 +24,9 @@ from ts_migration.orchestration.outcomes import outcome_of_error, outcome_of_rol
 from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
 from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.export import export_group
+from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 
 Resource = TypeVar("Resource")
@@ -61,6 +63,8 @@ class Worker:
         query = self._resource(TimestreamResource, "timestream").query(self._config.migration_settings)
         schema = describe(query, job.source_database, job.source_table)
         windows = [job.grid.window(key) for key in task.keys]
+        mapping = frozen_mapping(job, self._config.place(job), bucket)
+        refuse_collisions(job, schema, mapping, windows, query)
         manifests = export_group(job, self._config.place(job), windows, schema, query, bucket)
         return Outcome(
             ok=True,
