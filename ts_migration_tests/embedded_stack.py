@@ -1,8 +1,11 @@
 """An embedded stack for tests: its folder, its variables, and commands run there as a user's shell would run them."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +97,74 @@ class EmbeddedStack:
         """`ts-migration ARGUMENTS` in the working folder, in a shell without any export but `variables`."""
         command = ("-m", "ts_migration.cli.main", *arguments)
         return run_command(*command, cwd=self.folder, variables=variables, timeout_s=timeout_s)
+
+
+class StartedCommand:
+    """A program that runs beside the test: it is stopped, let go on, killed or waited for."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self.process.poll()
+
+    def wait(self, timeout_s: float) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.wait(timeout_s)
+
+    @property
+    def children(self) -> list[int]:
+        """Processes that it has started and that still run."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, parent, *_ = path.read_text().rpartition(")")[2].split()
+                if int(parent) == self.pid and state != "Z":
+                    found.append(int(path.parent.name))
+        return found
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It and its children stand still."""
+        pids = [self.pid, *self.children]
+        signal_all(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            signal_all(pids, signal.SIGCONT)
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal; who is gone is no error."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+@contextmanager
+def start_command(*arguments: str, cwd: Path, variables: dict[str, str] | None = None) -> Iterator[StartedCommand]:
+    """A Python program that runs while the block does, in a process group of its own; what it prints is dropped."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**clean_environment(), **(variables or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    started = StartedCommand(process)
+    try:
+        yield started
+    finally:
+        children = started.children
+        if process.poll() is None:
+            process.kill()
+        signal_all(children, signal.SIGKILL)
+        process.wait()
 
 
 def run_command(

@@ -17,6 +17,8 @@ from ts_migration.errors import MigrationError, Permanent, Transient
 from ts_migration.operations.findings import Finding, accessible, failed
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
+_LACKS_PERMISSION = " is unauthorized"
+"""`write:orgs/…/buckets is unauthorized`: the same status as of an unknown token, which is `unauthorized access`."""
 
 
 def look_at_influxdb(environment: Environment, buckets: list[str]) -> list[Finding]:
@@ -111,6 +113,8 @@ class _Server:
 
     def _refusal(self, status: int, answer: dict[str, Any], before: str = "") -> MigrationError:
         words = f"{before}{status} {answer.get('message') or answer.get('error') or answer.get('code') or ''}".strip()
+        if status == 401 and _LACKS_PERMISSION in words:
+            return Permanent(f"{words}: the token is known and may not do this", where=self.url)
         if status == 401:
             return Permanent(f"{words}: the token is not accepted", where=self.url, next_step="check INFLUXDB_TOKEN")
         if status == 429 or status >= 500:
