@@ -98,7 +98,11 @@ def test_a_checks_only_run_takes_its_partition_by_tag(instance: dg.DagsterInstan
 
 def test_time_partitions_are_whole_windows_only() -> None:
     ragged = dg.TimeWindowPartitionsDefinition(
-        start=datetime(2023, 1, 15), end=datetime(2023, 3, 10), cron_schedule="0 0 1 * *", fmt="%Y-%m-%d", timezone="UTC"
+        start=datetime(2023, 1, 15),
+        end=datetime(2023, 3, 10),
+        cron_schedule="0 0 1 * *",
+        fmt="%Y-%m-%d",
+        timezone="UTC",
     )
 
     assert ragged.get_partition_keys() == ["2023-02-01"]
