@@ -1,6 +1,7 @@
 """A small table, migrated and proven in three windows, that tests spoil: what they may do to it, and how it is mended."""
 
 import gzip
+import io
 import json
 import os
 import zlib
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ts_migration.aws import client
@@ -20,7 +23,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.local.timestream.seed import SeedSpec, seed
-from ts_migration.manifests import LineProtocolManifest, VerdictRecord, VerdictsManifest
+from ts_migration.manifests import ExportManifest, LineProtocolManifest, VerdictRecord, VerdictsManifest
 from ts_migration.objects import BULK_PREFIX, ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.resources import current_environment, target_of
 from ts_migration.stages.check import check_window
@@ -106,7 +109,6 @@ def plant_rows() -> pl.DataFrame:
 class ProvenTable:
     """The table with the clients that reach both its sides, and copies of everything as it was when it was proven."""
 
-    timestream_url: str
     config: MigrationConfig
     query: TimestreamQuery
     bucket: ExportBucket
@@ -231,28 +233,53 @@ class ProvenTable:
         self.bucket.delete_prefix(self.own.ledger)
         self.load(self.spoiled)
 
+    def rewrite_export(self, change: Callable[[pa.Table], pa.Table]) -> None:
+        """Change the spoiled window's Parquet file, and its manifest so that nothing shows it."""
+        key = self.own.manifest("export")
+        manifest = ExportManifest.model_validate_json(self.bucket.get(key))
+        (file,) = manifest.files
+        rows = change(pq.read_table(io.BytesIO(self.bucket.get(file.key))))
+        body = io.BytesIO()
+        pq.write_table(rows, body, use_deprecated_int96_timestamps=True, compression="gzip")
+        self.bucket.put(file.key, body.getvalue())
+        changed = file.model_copy(update={"bytes": len(body.getvalue()), "rows": rows.num_rows})
+        manifest.model_copy(update={"files": (changed,), "rows": rows.num_rows, "bytes": changed.bytes}).write(
+            self.bucket, key
+        )
+
 
 @contextmanager
-def proven_table(folder: Path) -> Iterator[ProvenTable]:
-    """An embedded stack with the table, proven; the variables of this process lead to it."""
+def stack_with_plants(folder: Path, config: str, *tables: str) -> Iterator[tuple[EmbeddedStack, ProvenTable]]:
+    """An embedded stack with these tables, each of the plants' rows; the first job's table, not migrated yet.
+
+    The variables of this process lead to the stack.
+    """
     stack = EmbeddedStack(folder)
     with pytest.MonkeyPatch.context() as patch:
         stack.up()
         try:
-            kept = clean_environment()
-            for name in set(os.environ) - kept.keys():
+            for name in os.environ.keys() - clean_environment().keys():
                 patch.delenv(name)
             for name, value in stack.variables.items():
                 patch.setenv(name, value)
-            seed(stack.timestream_url, SPEC, plant_rows())
-            table = ProvenTable(
-                stack.timestream_url,
-                parse_config(CONFIG),
-                TimestreamQuery(client("timestream-query")),
-                ExportBucket(client("s3"), current_environment().s3_export_bucket),
-                target_of(current_environment()),
+            for table in tables:
+                seed(stack.timestream_url, SPEC.model_copy(update={"table": table}), plant_rows())
+            yield (
+                stack,
+                ProvenTable(
+                    parse_config(config),
+                    TimestreamQuery(client("timestream-query")),
+                    ExportBucket(client("s3"), current_environment().s3_export_bucket),
+                    target_of(current_environment()),
+                ),
             )
-            table.migrate()
-            yield table
         finally:
             stack.down()
+
+
+@contextmanager
+def proven_table(folder: Path) -> Iterator[ProvenTable]:
+    """An embedded stack with the table, proven."""
+    with stack_with_plants(folder, CONFIG, TABLE) as (_, table):
+        table.migrate()
+        yield table

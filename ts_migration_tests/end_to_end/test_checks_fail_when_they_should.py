@@ -4,17 +4,14 @@ A small table is migrated once in three windows. Every test spoils February, che
 everything back; January and March must stay proven throughout.
 """
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from ts_migration.errors import Permanent
-from ts_migration.manifests import ExportManifest
 from ts_migration.timestream.readings import sample_rows
 from ts_migration.windows import iso
 from ts_migration_tests.end_to_end.proven_table import (
@@ -106,7 +103,7 @@ def test_a_null_made_a_value_fails_record_count_and_is_shown_as_extra(
 def test_a_row_lost_from_an_export_that_says_it_is_whole_fails_record_count_and_blames_the_export(
     table: ProvenTable,
 ) -> None:
-    rewrite_export(table, lambda rows: rows.slice(1))
+    table.rewrite_export(lambda rows: rows.slice(1))
     table.convert(table.spoiled)
     table.load_anew()
 
@@ -227,7 +224,7 @@ def test_an_export_that_altered_a_value_is_seen_by_the_sample_alone_for_it_asks_
         values = pc.if_else(here, 1e308, rows["load_mw"])
         return rows.set_column(rows.schema.get_field_index("load_mw"), rows.schema.field("load_mw"), values)
 
-    rewrite_export(table, altered)
+    table.rewrite_export(altered)
     table.convert(table.spoiled)
     table.load_anew()
 
@@ -338,19 +335,4 @@ def test_the_first_point_shifted_to_the_edge_fails_the_coverage_by_its_edge(tabl
     assert failed(verdicts) == {"coverage", "checksum"}
     assert verdicts["coverage"].evidence == (
         "the first point of the export is at 2023-02-01T00:00:00.000000001Z, of the bucket at 2023-02-01T00:00:00Z",
-    )
-
-
-def rewrite_export(table: ProvenTable, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change the window's Parquet file, and its manifest so that nothing shows it."""
-    key = table.own.manifest("export")
-    manifest = ExportManifest.model_validate_json(table.bucket.get(key))
-    (file,) = manifest.files
-    rows = change(pq.read_table(io.BytesIO(table.bucket.get(file.key))))
-    body = io.BytesIO()
-    pq.write_table(rows, body, use_deprecated_int96_timestamps=True, compression="gzip")
-    table.bucket.put(file.key, body.getvalue())
-    changed = file.model_copy(update={"bytes": len(body.getvalue()), "rows": rows.num_rows})
-    manifest.model_copy(update={"files": (changed,), "rows": rows.num_rows, "bytes": changed.bytes}).write(
-        table.bucket, key
     )
