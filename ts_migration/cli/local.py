@@ -19,12 +19,13 @@ app = typer.Typer(
 @app.command(epilog="Example: ts-migration local up && ts-migration local seed")
 def up() -> None:
     """Start the servers that do not run, make bucket, topic, Lambda and state machine, and write ./.env."""
-    from ts_migration.environment import default_dagster_home, prepare_dagster_home
+    from ts_migration.environment import default_dagster_home, prepare_dagster_home, remember
     from ts_migration.local import stack
 
     cwd = Path.cwd()
     done = stack.up(cwd, report=say)
     prepare_dagster_home(default_dagster_home(cwd))
+    remember(cwd)
     say("started" if done.started else "already running: nothing was started")
     if done.kept_variables:
         note(f"left as you set them in .env, outside our block: {', '.join(done.kept_variables)}")
