@@ -12,12 +12,14 @@ from ts_migration_tests.local.influxdb.embedded import running_influxdb
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory):
-    with running_influxdb(tmp_path_factory.mktemp("influxdb")) as (url, token, org):
-        with influxdb_client.InfluxDBClient(url, token, org=org) as client:
-            client.buckets_api().create_bucket(bucket_name="clock", org=org)
-            writer = client.write_api(write_options=influxdb_client.client.write_api.SYNCHRONOUS)
-            writer.write("clock", org, "m,a=x f=1 1672531200000000000\nm,a=y f=2 1672531201000000000")
-            yield client, url, token, org
+    with (
+        running_influxdb(tmp_path_factory.mktemp("influxdb")) as (url, token, org),
+        influxdb_client.InfluxDBClient(url, token, org=org) as client,
+    ):
+        client.buckets_api().create_bucket(bucket_name="clock", org=org)
+        writer = client.write_api(write_options=influxdb_client.client.write_api.SYNCHRONOUS)
+        writer.write("clock", org, "m,a=x f=1 1672531200000000000\nm,a=y f=2 1672531201000000000")
+        yield client, url, token, org
 
 
 def test_parameters_of_the_client_are_seen_by_the_query(server) -> None:
