@@ -100,7 +100,7 @@ def test_every_window_is_proven_and_the_table_is_migrated(migrated):
 
 
 def test_every_command_says_that_all_is_proven(migrated):
-    checks = f"{5 * WINDOWS} of {5 * WINDOWS}"
+    checks = f"{5 * WINDOWS:,} of {5 * WINDOWS:,}"
     assert checks in migrated.answers["execute"]
     assert checks in migrated.answers["validate"]
     assert "Every value is proven" in migrated.answers["validate"]
