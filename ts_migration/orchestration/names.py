@@ -25,6 +25,8 @@ EXPORT_SCHEMA_CHECK = "export_schema"
 CONVERSION_CHECK = "conversion"
 WINDOW_CHECKS = tuple(check.value for check in Check)
 """The five checks of a loaded window; all of them are required for green."""
+REPORT_GROUP = "migration"
+"""Asset group of what is of no single table."""
 TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality")
 """The checks of a whole table, on `migrated`."""
 
@@ -34,11 +36,16 @@ class TableNames:
     """Every Dagster name of one job's table."""
 
     prefix: tuple[str, ...]
+    group: str = ""
+    """Asset group: the UI cuts long names in the middle, so the database is left out unless two tables need it."""
 
     @classmethod
     def of(cls, config: MigrationConfig, job: MigrationJob) -> "TableNames":
         """Names of a job's table; the job is part of them where two jobs name one table."""
-        return cls(config.key_prefix(job))
+        prefix = config.key_prefix(job)
+        short = "__".join(prefix[1:])
+        taken = ["__".join(config.key_prefix(other)[1:]) for other in config.migration_jobs]
+        return cls(prefix, short if taken.count(short) == 1 and short != REPORT_GROUP else "__".join(prefix))
 
     @property
     def joined(self) -> str:

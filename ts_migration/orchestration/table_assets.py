@@ -7,7 +7,7 @@ import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.failures import told_to_dagster
-from ts_migration.orchestration.names import TABLE_CHECKS, TableNames
+from ts_migration.orchestration.names import REPORT_GROUP, TABLE_CHECKS, TableNames
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.stages.roll_up import roll_up
@@ -22,7 +22,7 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
     @dg.asset(
         key=names.migrated,
         deps=[dg.AssetDep(names.influxdb_bucket, partition_mapping=dg.AllPartitionMapping())],
-        group_name=names.joined,
+        group_name=names.group,
         kinds={"influxdb"},
         description=f"The whole of {job.source} in bucket {job.target_bucket}: every window present and proven.",
         check_specs=[dg.AssetCheckSpec(name, asset=names.migrated) for name in TABLE_CHECKS],
@@ -54,7 +54,7 @@ def report_asset(config: MigrationConfig) -> dg.AssetsDefinition:
     @dg.asset(
         key=REPORT,
         deps=[TableNames.of(config, job).migrated for job in config.migration_jobs],
-        group_name="migration",
+        group_name=REPORT_GROUP,
         kinds={"html"},
         description="Every table, window and check in one self-contained HTML file, and the same as JSON.",
     )

@@ -40,7 +40,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
     @dg.asset(
         key=names.export_files,
         partitions_def=partitions,
-        group_name=names.joined,
+        group_name=names.group,
         kinds={"timestream", "s3", "parquet"},
         description=f"Parquet files that UNLOAD wrote for one window of Timestream table {job.source}.",
         check_specs=[
@@ -81,7 +81,7 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
         key=names.line_protocol_files,
         deps=[names.export_files],
         partitions_def=partitions,
-        group_name=names.joined,
+        group_name=names.group,
         kinds={"s3", "polars"},
         description="The window as InfluxDB line protocol: gzip members, each the body of one write request.",
         check_specs=[
@@ -116,7 +116,7 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
         key=names.influxdb_bucket,
         deps=[names.line_protocol_files],
         partitions_def=partitions_of(job.grid),
-        group_name=names.joined,
+        group_name=names.group,
         kinds={"influxdb"},
         description=f"The window's points in bucket {job.target_bucket}, measurement {job.measurement}.",
     )
