@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ts_migration.orchestration.validation_run import ValidationResult
 
 _SHOWN_PROBLEMS = 20
+_WITHOUT_FILES = (
+    "its export files are gone; compared were the digests that the manifests keep, counts and samples with both "
+    "systems. Only the points that differ could not be named, where a window fails"
+)
 
 
 def validate(
@@ -113,6 +117,8 @@ def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: i
 def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | None, region: str | None) -> int:
     for one in result.tables:
         say(f"{one.job}: {one.checked:,} of {one.windows:,} windows checked, {one.proven:,} proven")
+        if one.files_gone:
+            say(f"{one.job}: {_WITHOUT_FILES}")
         for problem in one.problems:
             log.write(f"{one.job}: {problem}")
     log.write(f"{result.job_id} {'proven' if result.ok else 'not proven'} after {result.seconds:.1f} s")
