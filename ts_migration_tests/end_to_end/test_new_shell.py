@@ -144,3 +144,12 @@ def test_after_the_cleanup_a_spoiled_value_is_still_found(first):
     assert f"window {MONTHS[0]}: checks failed: " in answer.stderr
     assert "checksum" in answer.stderr
     assert MONTHS[1] not in "".join(re.findall(r"^error: .*$", answer.stderr, re.MULTILINE))
+
+
+def test_after_the_cleanup_execute_mends_what_was_spoiled_from_the_source(first):
+    before = first.objects.finished()
+    assert list(before) == MONTHS[1:], "the test before this one has spoiled the first month"
+    answer = first.stack.run("execute")
+    assert answer.returncode == 0, answer.stderr
+    assert first.objects.statuses() == dict.fromkeys(MONTHS, "proven")
+    assert first.objects.finished()[MONTHS[1]] == before[MONTHS[1]], "the other month is left alone"
