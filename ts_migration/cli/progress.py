@@ -48,7 +48,7 @@ class Show:
     def __call__(self, event: "Progress") -> None:
         """Take in one event. Threads may call it."""
         self._log.write(self._line(event))
-        if self._bars.disable:
+        if self._bars.disable or event.kind == "stopping":
             self._console.print(self._line(event), markup=False, highlight=False, soft_wrap=True)
             return
         if event.job not in self._tasks:
@@ -62,6 +62,8 @@ class Show:
     def _line(event: "Progress") -> str:
         """One event as a line: job, how far, what, and how it went."""
         words = [f"{event.job} {event.done}/{event.total}"]
+        if event.kind == "stopping":
+            return event.message
         if event.kind == "skipped":
             return f"{event.job}: {event.done} of {event.total} windows are done already"
         words.append(event.key if event.kind == "window" else f"{event.kind} {event.key}".strip())

@@ -42,7 +42,7 @@ class Progress:
     """One step of a run, for whoever shows it."""
 
     kind: str
-    """exported, window, rolled_up, skipped or stopped."""
+    """exported, window, checked, rolled_up, skipped or stopping."""
     job: str
     key: str
     done: int
@@ -92,6 +92,12 @@ class ExecutionResult:
     def ok(self) -> bool:
         """Nothing failed and nothing was cut short."""
         return not self.interrupted and all(job.ok for job in self.jobs)
+
+
+def stopping(in_flight: int) -> Progress:
+    """That a run was interrupted and what it waits for."""
+    told = f"stopping: {in_flight} in flight will finish, no other is begun; interrupt again to stop at once"
+    return Progress("stopping", "", "", 0, 0, message=told)
 
 
 def new_job_id(jobs: Sequence[MigrationJob]) -> str:
@@ -156,6 +162,7 @@ def execute(
                 job_id=job_id,
                 log_folder=Path(instance.root_directory) / "logs",
                 on_outcome=run.on_outcome,
+                on_interrupt=lambda in_flight: report(stopping(in_flight)),
             )
         except KeyboardInterrupt:
             interrupted = True

@@ -93,10 +93,12 @@ def run_pool(
     job_id: str,
     log_folder: Path,
     on_outcome: Callable[[Task, Outcome], None],
+    on_interrupt: Callable[[int], None],
 ) -> None:
     """Work a schedule off with `size` processes. Returns when it is done or was stopped.
 
-    A KeyboardInterrupt stops the schedule: windows in flight finish, none is begun; a second one ends the workers.
+    A KeyboardInterrupt stops the schedule: tasks in flight finish, none is begun, and `on_interrupt` is told how many
+    there are. A second one ends the workers.
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     failures: list[BaseException] = []
@@ -124,7 +126,7 @@ def run_pool(
     try:
         _join(threads)
     except KeyboardInterrupt:
-        schedule.stop()
+        on_interrupt(schedule.stop())
         _join(threads)
         raise
     if failures:

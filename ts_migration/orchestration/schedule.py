@@ -79,11 +79,12 @@ class Schedule:
                 self._count_alike(work, task, outcome)
             self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Give out no more tasks."""
+    def stop(self) -> int:
+        """Give out no more tasks; how many are in flight."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+            return sum(work.in_flight for work in self._jobs)
 
     def stopped_by(self, job: str) -> str:
         """The message for which a job's remaining windows were not tried, or nothing."""

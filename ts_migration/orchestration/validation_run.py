@@ -13,7 +13,7 @@ import dagster as dg
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.objects import ExportBucket
-from ts_migration.orchestration.execution import Progress, new_job_id
+from ts_migration.orchestration.execution import Progress, new_job_id, stopping
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.pool import run_pool
 from ts_migration.orchestration.schedule import Group, Schedule
@@ -104,6 +104,7 @@ def validate(
                 job_id=job_id,
                 log_folder=Path(instance.root_directory) / "logs",
                 on_outcome=lambda task, outcome: report(tables[task.job].take_in(task, outcome)),
+                on_interrupt=lambda in_flight: report(stopping(in_flight)),
             )
         except KeyboardInterrupt:
             interrupted = True
