@@ -301,6 +301,6 @@ class _Run:
 def _conclude(config: MigrationConfig, plan: _Plan, bucket: ExportBucket, stopped_by: str) -> None:
     proof = proof_of(config, plan.job, bucket)
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
-    if stopped_by:
-        left = plan.result.windows - plan.result.skipped - plan.result.ran
+    left = sum(len(group.keys) for group in plan.groups) - plan.result.ran
+    if stopped_by and left:
         plan.result.errors.append(f"{left} windows were not tried: several failed alike: {stopped_by}")
