@@ -1,6 +1,7 @@
 """The types of fields within a window: shard group by shard group, and only where the bucket holds several."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_window_is_cut_where_the_servers_shard_groups_begin(days: int, starts:
 
     assert [iso(part.start_ns)[:10] for part in parts] == starts
     assert parts[-1].end_ns == FEBRUARY.end_ns
-    assert all(one.end_ns == other.start_ns for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.end_ns == other.start_ns for one, other in pairwise(parts))
 
 
 def test_a_shard_group_before_1970_is_cut_alike() -> None:
