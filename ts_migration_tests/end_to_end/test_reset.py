@@ -49,11 +49,9 @@ def values(stack: EmbeddedStack) -> dict[str, int]:
     ("config", "texts"),
     [
         (BY_HALF_MONTH, ("begun with another grid: window is '0 0 1,15 * *' and was '0 0 1 * *'",)),
-        (BY_MONTH.replace("2023-01-01", "2023-01-08"), ("start_time is 2023-01-08T00:00:00Z and was 2023-01-01",)),
-        (BY_MONTH.replace("2023-02-14", "2023-02-10"), ("cuts the window 2023-02-01 differently",)),
         (OTHER_MEASUREMENT, ("the options of `mapping` differ",)),
     ],
-    ids=["window", "start_time", "end_time", "mapping"],
+    ids=["window", "mapping"],
 )
 def test_another_grid_or_mapping_is_refused_with_the_way_out_and_nothing_is_touched(stack, config, texts):
     before, ran = Objects(stack, TABLE).finished(), len(runs(stack))
@@ -97,17 +95,12 @@ def test_a_table_that_was_reset_is_begun_anew_by_another_grid_over_its_own_point
     assert re.search(r"load_data +migrated +3 +3 +3 +0 +0", shown.stdout), shown.stdout
 
 
-def test_a_reset_can_be_done_twice(stack):
-    stack.write_config(BY_HALF_MONTH)
-    assert stack.run("reset", "load_data job", "--yes").returncode == 0
-    again = stack.run("reset", "load_data job", "--yes")
-    assert (again.returncode, "nothing to take back" in again.stdout) == (0, True), again.stderr
-
-
 def test_what_others_wrote_meanwhile_is_still_refused(stack):
     # One point of somebody else's in a range that the job never wrote to: the month grows by two weeks.
     stack.write_config(BY_MONTH.replace("2023-02-14", "2023-02-28"))
-    stack.run("reset", "load_data job", "--yes")
+    assert stack.run("reset", "load_data job", "--yes").returncode == 0
+    again = stack.run("reset", "load_data job", "--yes")
+    assert (again.returncode, "nothing to take back" in again.stdout) == (0, True), again.stderr
     with plain_client(stack) as client:
         point = {"measurement": "load_data", "time": "2023-02-20T00:00:00Z", "fields": {"strange": 1.0}}
         client.write_api(write_options=SYNCHRONOUS).write(bucket="load_data", record=point)
