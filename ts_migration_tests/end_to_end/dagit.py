@@ -232,13 +232,14 @@ def dagster_dev(folder: Path) -> Iterator[Dagit]:
         await_value(lambda: _answers(dagit, process), f"dagster dev, see {log}")
         yield dagit
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
+        # Not SIGINT: a session that runs in the background may have it ignored, and its children with it.
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        finally:
-            # Servers of the code location outlive a hurried end; they are of this session only.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        # Servers of the code location outlive a hurried end; they are of this session only.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _answers(dagit: Dagit, process: "subprocess.Popen[bytes]") -> bool | None:
