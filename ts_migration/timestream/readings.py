@@ -84,11 +84,6 @@ def source_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping,
     return SourceCounts(rows, values, min(edges, default=None), max(edges, default=None))
 
 
-def count_rows(query: TimestreamQuery, database: str, table: str, window: Window) -> int:
-    """Rows of a range of time."""
-    return query.integer(f"SELECT count(*) FROM {table_name(database, table)} WHERE {in_window(window)}")
-
-
 def rows_from(query: TimestreamQuery, database: str, table: str, time_ns: int) -> tuple[int, int | None]:
     """Rows at or after a time, and the time of the last of them, ns."""
     sql = (
