@@ -4,7 +4,9 @@ A line names the job, the key, the value found and what is allowed. Nothing is r
 secrets stay out of messages and `repr`. What the values do is elsewhere.
 """
 
+import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -179,7 +181,14 @@ class MigrationJob(Section):
     @property
     def slug(self) -> str:
         """The job's name made fit for ids and keys."""
-        return re.sub(r"[^a-z0-9]+", "-", self.job_name.lower()).strip("-") or "job"
+        plain = "".join(
+            each for each in unicodedata.normalize("NFKD", self.job_name) if not unicodedata.combining(each)
+        )
+        slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+        if any(each.isalnum() and not each.isascii() for each in plain):
+            # Letters without an ASCII form would be lost, and two names become one.
+            slug = f"{slug}-{hashlib.sha256(self.job_name.encode()).hexdigest()[:6]}".strip("-")
+        return slug or "job"
 
     @cached_property
     def grid(self) -> Grid:
@@ -253,9 +262,14 @@ class MigrationConfig(Section):
         return tuple(re.sub(r"[^A-Za-z0-9_]", "_", part) for part in parts)
 
     def place(self, job: MigrationJob) -> TablePlace:
-        """Where the objects of a job's table lie."""
-        shared = sum(other.source == job.source for other in self.migration_jobs) > 1
-        return TablePlace("/".join((job.source_database, job.source_table, *((job.slug,) if shared else ()))))
+        """Where the objects of a job's table lie.
+
+        The first job of a table has the plain place, so that a second job added later does not disown its proof; `@` is
+        in no name of Timestream's.
+        """
+        first = next(other for other in self.migration_jobs if other.source == job.source)
+        own = "" if first.slug == job.slug else f"@{job.slug}"
+        return TablePlace(f"{job.source_database}/{job.source_table}{own}")
 
 
 class Environment(BaseModel):

@@ -165,8 +165,8 @@ def test_two_jobs_may_split_one_table_by_time_and_then_have_places_of_their_own(
     later = SECOND_JOB.replace('"Generation"', '"Later"').replace("2024-12-31", "2026-12-31").replace("2023-", "2025-")
     config = parse_config(ONE_JOB + later)
     assert [config.place(job).name for job in config.migration_jobs] == [
-        "energy/generation/generation",
-        "energy/generation/later",
+        "energy/generation",
+        "energy/generation@later",
     ]
 
 
@@ -270,3 +270,29 @@ def test_what_a_mapping_depends_on_has_a_fingerprint_that_batch_size_does_not_to
     one, two = (parse_config(ONE_JOB + extra).migration_jobs[0] for extra in ("", "    batch_size: 5\n"))
     other = parse_config(ONE_JOB + "    mapping: {keep_measure_name: false}\n").migration_jobs[0]
     assert one.mapping_fingerprint == two.mapping_fingerprint != other.mapping_fingerprint
+
+
+TWO_JOBS = """\
+migration_jobs:
+  - {job_name: First, source_database: d, source_table: t, target_bucket: b, start_time: 2023-01-01, end_time: 2023-02-01}
+  - {job_name: Second, source_database: d, source_table: t, target_bucket: b, start_time: 2023-02-01, end_time: 2023-03-01}
+"""
+
+
+def test_a_second_job_of_a_table_leaves_the_first_ones_proof_where_it_is() -> None:
+    both = parse_config(TWO_JOBS)
+    alone = parse_config("\n".join(TWO_JOBS.splitlines()[:2]))
+
+    first, second = both.migration_jobs
+    assert both.place(first) == alone.place(first)
+    assert not both.place(second).proof.startswith(both.place(first).proof)
+    assert both.key_prefix(first) == ("d", "t", "first")
+
+
+def test_names_in_any_script_make_slugs_that_differ() -> None:
+    names = ("Geração", "Geracao 2", "日本", "東京")
+    jobs = [parse_config(TWO_JOBS.replace("First", name)).migration_jobs[0] for name in names]
+
+    assert [job.slug for job in jobs][:2] == ["geracao", "geracao-2"]
+    assert len({job.slug for job in jobs}) == len(names)
+    assert all(job.slug.isascii() for job in jobs)

@@ -92,7 +92,7 @@ def _check_grid(job: MigrationJob, found: TableManifest, place: TablePlace, buck
         changes.append(f"start_time is {iso(job.start_time)} and was {iso(found.range_start_ns)}")
     if changes:
         raise Refused(
-            f"the table was begun with another grid: {'; '.join(changes)}",
+            f"the table was begun with another grid: {'; '.join(changes)} (begun by job {found.job!r})",
             where=f"job {job.job_name!r}",
             allowed="the grid that it was begun with, and another end_time",
             next_step=_way_out(job),
