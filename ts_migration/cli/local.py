@@ -36,7 +36,8 @@ def up() -> None:
 @app.command(epilog="Example: ts-migration local down --delete-data")
 def down(
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Delete what the servers stored, and their lines in ./.env.")
+        bool,
+        typer.Option("--delete-data", help="Delete what the servers stored, their lines in ./.env, and the runs."),
     ] = False,
 ) -> None:
     """Stop the servers. Their data stays for the next `up`, unless --delete-data is given."""

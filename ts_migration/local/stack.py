@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ts_migration.dotenv import FILE_NAME, STACK_BLOCK, remove_block, write_block
-from ts_migration.environment import remember
+from ts_migration.environment import default_dagster_home, remember
 from ts_migration.errors import Missing, Permanent
 from ts_migration.local.processes import PortTaken, alive, answers, await_health, free_port, port_is_free, start, stop
 from ts_migration.local.resources import make_resources
@@ -70,7 +70,9 @@ def up(cwd: Path, report: Callable[[str], None] = lambda _line: None) -> Started
 
 
 def down(cwd: Path, *, delete_data: bool = False) -> tuple[Service, ...]:
-    """Stop the servers, in reverse order. Data stays unless `delete_data`; then the stack's lines in `.env` go too.
+    """Stop the servers, in reverse order. Data stays unless `delete_data`.
+
+    Then the stack's lines in `.env` and this folder's own Dagster home go too: what its runs tell of is gone.
 
     Returns:
         The servers that ran.
@@ -88,6 +90,8 @@ def down(cwd: Path, *, delete_data: bool = False) -> tuple[Service, ...]:
         if delete_data:
             remove_block(folder.cwd / FILE_NAME, STACK_BLOCK)
             shutil.rmtree(folder.root)
+            # The runs of this folder migrated what is gone now: `status` and Dagit would still call it migrated.
+            shutil.rmtree(default_dagster_home(folder.cwd), ignore_errors=True)
     return tuple(stopped)
 
 

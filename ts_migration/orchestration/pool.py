@@ -4,6 +4,7 @@ Which task comes next is `schedule`'s affair.
 """
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -45,10 +46,12 @@ class WorkerProcess:
         """Wait until the worker has loaded the definitions.
 
         Raises:
-            Permanent: it ended instead; the end of its log is in the message.
+            Permanent: it ended instead, or was not ready in time; the end of its log is in the message.
         """
-        if self._read() != "ready":
-            raise Permanent("a worker process could not start", where=str(self._log), next_step=self._tail())
+        ready, _, _ = select.select([self._pipe_out], [], [], START_TIMEOUT_S)
+        if not ready or self._read() != "ready":
+            what = "could not start" if ready else f"was not ready after {START_TIMEOUT_S:.0f} s"
+            raise Permanent(f"a worker process {what}: {self._tail()}", where=str(self._log))
 
     def perform(self, task: Task) -> Outcome:
         """Let the worker do a task."""

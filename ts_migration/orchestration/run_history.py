@@ -1,6 +1,7 @@
 """Runs of a table, whoever started them: by asset keys and partition tags, for runs from Dagit carry no job id."""
 
 import dagster as dg
+from dagster._core.events import DagsterEvent
 
 from ts_migration.orchestration.liveness import UNFINISHED
 from ts_migration.orchestration.names import PARTITION_TAG, TableNames
@@ -26,11 +27,31 @@ def last_error_of(instance: dg.DagsterInstance, names: TableNames) -> str:
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=LOOKED_AT):
         if not _of_table(run, names):
             continue
-        for record in instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records:
-            event = record.event_log_entry.dagster_event
-            data = event.step_failure_data if event else None
-            told = data.user_failure_data if data else None
-            message = (told.description if told else None) or (data.error.message if data and data.error else "")
-            return f"{run.tags.get(PARTITION_TAG, 'roll-up')}: {(message or '').strip()}"
-        return f"{run.tags.get(PARTITION_TAG, 'roll-up')}: the run failed"
+        return f"{run.tags.get(PARTITION_TAG, 'roll-up')}: {_words_of(instance, run.run_id)}"
     return ""
+
+
+def _words_of(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What a failed run said: the checks that failed, else the step's error, else how the run ended."""
+    failed = [
+        evaluation.check_name
+        for event in _events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        if not (evaluation := event.asset_check_evaluation_data).passed
+    ]
+    if failed:
+        return f"checks failed: {', '.join(failed)}"
+    for event in _events(instance, run_id, dg.DagsterEventType.STEP_FAILURE):
+        data = event.step_failure_data
+        told = data.user_failure_data
+        message = (told.description if told else None) or (data.error.message if data.error else "")
+        if message:
+            return message.strip()
+    for event in _events(instance, run_id, dg.DagsterEventType.RUN_FAILURE):
+        if event.message:
+            return event.message
+    return "the run failed"
+
+
+def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> list[DagsterEvent]:
+    records = instance.get_records_for_run(run_id, of_type=kind).records
+    return [event for record in records if (event := record.event_log_entry.dagster_event) is not None]

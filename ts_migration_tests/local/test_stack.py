@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 import pytest
@@ -158,3 +159,15 @@ def test_secrets_are_on_no_command_line_and_in_no_log(embedded_stack):
     for secret in (state.influxdb_token, state.secret_access_key):
         assert secret not in listing
         assert secret not in logs
+
+
+def test_deleted_data_takes_the_runs_that_migrated_it_along(tmp_path):
+    stack = EmbeddedStack(tmp_path)
+    stack.up()
+    home = Path(stack.variables["DAGSTER_HOME"])
+    (home / "history").mkdir(parents=True, exist_ok=True)
+    (home / "history" / "runs.db").write_text("what was migrated")
+
+    stack.down()
+
+    assert not (home / "history").exists()

@@ -56,9 +56,9 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under another name, make it durable, and put it in place."""
+    """Write a file under another name, make it durable, and put it in place. Its owner alone may read it: tokens."""
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
