@@ -34,13 +34,14 @@ class WindowRun:
         """Where the window's objects lie."""
         return self.table.window(self.window.key)
 
-    def mend(self, context: dg.AssetExecutionContext, stage: Stage) -> None:
-        """Have what failed checks blame done again, from this stage on."""
+    def mend(self, context: dg.AssetExecutionContext, stage: Stage) -> bool:
+        """Have what failed checks blame done again, from this stage on; whether that means to export anew."""
         blamed = forget_broken_stages(self.bucket, self.place, since=stage)
         if blamed:
             context.log.info(
                 f"the last checks of this window failed and blame the {blamed.value}: done again from there"
             )
+        return blamed is Stage.EXPORT
 
 
 @contextmanager

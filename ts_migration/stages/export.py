@@ -1,16 +1,20 @@
 """The export stage: one window, or a group of small ones, from Timestream to Parquet files and their manifests.
 
-A window whose manifest still stands is left alone. The SQL is in `timestream.unload`, the keys are in `objects`.
+A window whose manifest still stands is left alone. One that is exported again keeps its manifest until the new export
+is whole, and keeps it for good where the source has lost rows since: then it may be their only copy.
+The SQL is in `timestream.unload`, the keys are in `objects`.
 """
 
 import time
 from collections.abc import Sequence
 
 from ts_migration.config import MigrationJob
+from ts_migration.errors import Refused
 from ts_migration.manifests import ExportManifest, fingerprint, read_manifest
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.currency import export_is_usable, window_range
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.timestream.probe import rows_in
 from ts_migration.timestream.query import Page, TimestreamQuery
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.timestream.unload import MAX_GROUP, Unloaded, Unloader, UnloadOptions, attempt_name
@@ -40,18 +44,21 @@ def export_window(
     query: TimestreamQuery,
     bucket: ExportBucket,
     *,
+    redo: bool = False,
     options: UnloadOptions | None = None,
     progress: Listener | None = None,
 ) -> ExportManifest:
-    """Export one window, unless its manifest still stands.
+    """Export one window, unless its manifest still stands; with `redo` also then, into a fresh folder.
 
     Raises:
+        Refused: it was exported before, and Timestream holds fewer rows now.
         Transient: Timestream or S3 failed for now; a new call begins with a fresh folder.
         Missing, Permanent: see `TimestreamQuery` and `Unloader`.
     """
     current = current_export(job, place, window, bucket)
-    if current is not None:
+    if current is not None and not redo:
         return current
+    _refuse_lost_rows(job, place, window, query, bucket)
     started = time.monotonic()
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(window.key, progress))
     unloaded = unloader.window(window, lambda: place.window(window.key).export_attempt(attempt_name()))
@@ -76,6 +83,8 @@ def export_group(
     """
     done = {window.key: current_export(job, place, window, bucket) for window in windows}
     missing = [window for window in windows if done[window.key] is None]
+    for window in missing:
+        _refuse_lost_rows(job, place, window, query, bucket)
     label = f"{missing[0].key} to {missing[-1].key}" if missing else ""
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(label, progress))
     for start in range(0, len(missing), MAX_GROUP):
@@ -90,6 +99,30 @@ def export_group(
         for unloaded in results:
             done[unloaded.window.key] = _record(job, place, unloaded, bucket, seconds)
     return [manifest for manifest in done.values() if manifest is not None]
+
+
+def _refuse_lost_rows(
+    job: MigrationJob, place: TablePlace, window: Window, query: TimestreamQuery, bucket: ExportBucket
+) -> None:
+    """Count the source where an export of the same table and range would be replaced: never by fewer rows.
+
+    Raises:
+        Refused: rows have expired, or were deleted, since the export.
+    """
+    found = read_manifest(ExportManifest, bucket, place.window(window.key).manifest(STAGE))
+    if found is None or found.settings != export_settings(job) or found.window != window_range(window):
+        return
+    rows = rows_in(query, job.source_database, job.source_table, window)
+    if rows >= found.rows:
+        return
+    raise Refused(
+        f"{found.rows:,} rows were exported, and Timestream holds {rows:,} now: rows have expired or were deleted in "
+        "the source since. The export, the proof and the bucket stay as they are",
+        where=f"job {job.job_name!r}, window {window}",
+        allowed="an export that replaces another one and holds at least its rows",
+        next_step="raise the source table's retention before more rows expire, and accept what was exported; "
+        f"`ts-migration reset {job.slug}` takes the source as it is now",
+    )
 
 
 def _record(

@@ -2,10 +2,11 @@
 
 Without this a window whose bucket was spoiled would stay failed for ever: its load manifest still stands, so running it
 again would do nothing. Points are written again, never deleted: what is too many in the bucket is somebody's to judge.
+Neither is an export: it may be the only copy of rows that the source no longer holds. `stages.export` replaces it.
 """
 
 from ts_migration.influxdb.ledger import intent_key
-from ts_migration.manifests import VerdictsManifest, read_manifest
+from ts_migration.manifests import ExportManifest, VerdictsManifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.validation.verdict import Stage, Status
 
@@ -14,9 +15,11 @@ _STAGES = {Stage.EXPORT: "export", Stage.CONVERSION: "line_protocol", Stage.LOAD
 
 
 def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage) -> Stage | None:
-    """Drop the manifests of the earliest stage that failed verdicts blame and of those after it.
+    """Drop the manifests of the earliest stage that failed verdicts blame and of those after it, the export excepted.
 
-    A check that blames none is taken to blame the export: all is done again.
+    A check that blames none is taken to blame the export. Where that is blamed nothing is dropped: the caller exports
+    anew, and what was made from the old export falls with it, by its parent's digest. Verdicts about an export that was
+    replaced since blame nothing.
 
     Args:
         bucket: the export bucket.
@@ -24,7 +27,7 @@ def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage)
         since: the stage that runs now; where an earlier one is blamed nothing is dropped, for it would not run.
 
     Returns:
-        The earliest blamed stage; None where nothing was dropped.
+        The earliest blamed stage, to be done again; None where there is none.
     """
     verdicts = read_manifest(VerdictsManifest, bucket, place.verdicts)
     if verdicts is None or verdicts.status != Status.FAILED.value:
@@ -34,10 +37,11 @@ def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage)
     first = min(blamed, key=order.index, default=Stage.EXPORT)
     if order.index(first) < order.index(since):
         return None
+    if first is Stage.EXPORT:
+        export = read_manifest(ExportManifest, bucket, place.manifest(_STAGES[first]))
+        return first if export is not None and export.digest == verdicts.export else None
     for stage in order[order.index(first) :]:
         bucket.delete(place.manifest(_STAGES[stage]))
-    if first is Stage.EXPORT:
-        bucket.delete_prefix(place.bulk)
     _forget_acknowledgements(bucket, place)
     bucket.delete(place.verdicts)
     return first

@@ -13,7 +13,10 @@ def check_record_count(reading: Reading) -> Verdict:
     findings: list[tuple[Stage, str, float]] = []
     if source.rows != export.rows:
         share = _share(source.rows, export.rows)
-        findings.append((Stage.EXPORT, f"Timestream has {source.rows:,} rows now, the export {export.rows:,}", share))
+        text = f"Timestream has {source.rows:,} rows now, the export {export.rows:,}"
+        if source.rows < export.rows:
+            text += ": Timestream holds fewer rows than were exported: expired or deleted since"
+        findings.append((Stage.EXPORT, text, share))
     if export.accounted_rows != export.rows:
         text = f"the export has {export.rows:,} rows, the conversion accounts for {export.accounted_rows:,}"
         findings.append((Stage.CONVERSION, text, 1.0))

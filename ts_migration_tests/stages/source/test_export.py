@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.errors import Missing, Permanent, Refused, Transient
 from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.manifests import ExportManifest
@@ -296,3 +296,81 @@ def test_single_measures_keep_their_columns(source: Source) -> None:
         ("on", None, True),
         ("temp", 1.5, None),
     ]
+
+
+def objects_of(source: Source) -> dict[str, bytes]:
+    return {found.key: source.bucket.get(found.key) for found in source.bucket.list("")}
+
+
+def expire(source: Source, kept: list[dict[str, Any]]) -> None:
+    """What a source is after its retention took rows: the same table with fewer of them."""
+    source.write.delete_table(DatabaseName=source.database, TableName=source.table)
+    source.write.create_table(
+        DatabaseName=source.database,
+        TableName=source.table,
+        MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True},
+    )
+    source.put(kept)
+
+
+def test_an_export_that_is_made_again_takes_in_late_rows_and_keeps_the_old_files_until_it_stands(
+    source: Source,
+) -> None:
+    source.put([multi(index) for index in range(20)])
+    first = exported(source, day(1))
+    assert exported(source, day(1)) == first
+    source.put([multi(index) for index in range(20, 24)])
+
+    again = exported(source, day(1), redo=True)
+
+    assert (first.rows, again.rows) == (20, 24)
+    assert current_export(source.job(), source.place, day(1), source.bucket) == again
+    assert all(source.bucket.get(file.key) for file in first.files)
+
+
+def test_a_redo_that_fails_leaves_the_export_that_stood(source: Source) -> None:
+    class Failing(Meddling):
+        def before(self, sql: str) -> None:
+            if sql.startswith("UNLOAD"):
+                raise aws("ValidationException", "no")
+
+    source.put([multi(index) for index in range(24)])
+    first = exported(source, day(1))
+    before = objects_of(source)
+
+    with pytest.raises(Permanent):
+        exported(source, day(1), Failing(source.query_client), redo=True)
+
+    assert objects_of(source) == before
+    assert current_export(source.job(), source.place, day(1), source.bucket) == first
+
+
+@pytest.mark.parametrize("kept", [0, 20])
+def test_an_export_is_never_replaced_after_rows_expired_in_the_source(source: Source, kept: int) -> None:
+    records = [multi(index) for index in range(24)]
+    source.put(records)
+    exported(source, day(1))
+    before = objects_of(source)
+    expire(source, [*records[24 - kept :], multi(30)])
+
+    with pytest.raises(Refused) as told:
+        exported(source, day(1), redo=True)
+
+    assert f"24 rows were exported, and Timestream holds {kept} now" in str(told.value)
+    assert "expired or were deleted in the source since" in str(told.value)
+    assert "`ts-migration reset job`" in told.value.next_step
+    assert objects_of(source) == before
+
+
+def test_an_export_whose_files_are_gone_is_not_replaced_by_fewer_rows_either(source: Source) -> None:
+    records = [multi(index) for index in range(48)]
+    source.put(records)
+    for number in (1, 2):
+        exported(source, day(number))
+    source.bucket.delete_prefix(BULK_PREFIX)
+    expire(source, records[5:])
+
+    with pytest.raises(Refused, match="24 rows were exported, and Timestream holds 19 now"):
+        exported(source, day(1))
+    with pytest.raises(Refused, match="24 rows were exported, and Timestream holds 19 now"):
+        export_group(source.job(), source.place, [day(1), day(2)], source.schema, source.query, source.bucket)
