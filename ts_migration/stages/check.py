@@ -139,7 +139,7 @@ def judge(
     """The five verdicts of a reading."""
     return (
         check_record_count(reading),
-        check_checksum(reading, window, differences),
+        check_checksum(reading, window, differences, mapping.measurement),
         check_sample(reading),
         check_schema(reading, mapping),
         check_coverage(reading, window),
@@ -204,6 +204,7 @@ def _source_reading(
         last_ns=counts.last_ns,
         sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
         sample_quarantined=left_out,
+        unmapped=counts.unmapped,
     )
 
 
@@ -303,6 +304,7 @@ def _target_reading(
         read_types={field: tuple(sorted(types)) for field, types in read_types.items()},
         tag_keys=tuple(sorted(tag_keys)),
         refused=chain.loaded.refused_lines,
+        bucket=name,
         sample=lookup.found,
     )
 

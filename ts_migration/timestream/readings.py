@@ -5,11 +5,11 @@ Every function is a query or two and a typed value. Nothing here reads an export
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.mapping import FieldSource, Mapping
 from ts_migration.timestream.query import TimestreamQuery, Value
 from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
 from ts_migration.timestream.schema import ColumnRole, ColumnType, TableSchema
@@ -40,12 +40,15 @@ class SourceCounts:
         rows: measure_name -> rows.
         values: (measure_name, column) -> values that are not NULL.
         first_ns, last_ns: edges of the rows' times, None where there is none.
+        unmapped: what the mapping does not know, such as `column 'q'` -> values that are not NULL (rows of a measure);
+            only what has any.
     """
 
     rows: dict[str, int]
     values: dict[tuple[str, str], int]
     first_ns: int | None
     last_ns: int | None
+    unmapped: dict[str, int] = field(default_factory=dict)
 
     @property
     def total_rows(self) -> int:
@@ -55,16 +58,16 @@ class SourceCounts:
     def field_values(self, mapping: Mapping) -> dict[str, int]:
         """Field key -> values that the mapping makes of them, fields without any left out."""
         result: dict[str, int] = {}
-        for field in mapping.fields:
+        for source in mapping.fields:
             for (name, column), count in self.values.items():
-                if column == field.column and (field.measure_names is None or name in field.measure_names) and count:
-                    result[field.field] = result.get(field.field, 0) + count
+                if count and _feeds(source, name, column):
+                    result[source.field] = result.get(source.field, 0) + count
         return result
 
 
 def source_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> SourceCounts:
-    """Rows and values per measure_name and column of a window, asked now."""
-    columns = list(dict.fromkeys(field.column for field in mapping.fields))
+    """Rows and values per measure_name and column of a window, asked now; new columns of the source are counted too."""
+    columns = list(dict.fromkeys([*(source.column for source in mapping.fields), *_new_columns(schema, mapping)]))
     rows: dict[str, int] = {}
     values: dict[tuple[str, str], int] = {}
     edges: list[int] = []
@@ -81,7 +84,34 @@ def source_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping,
             rows[name] = _integer(row["row_count"])
             edges += [_integer(row["first_ns"]), _integer(row["last_ns"])]
             values.update({(name, column): _integer(row[f"c{at}"]) for at, column in enumerate(portion)})
-    return SourceCounts(rows, values, min(edges, default=None), max(edges, default=None))
+    unmapped = _unmapped(rows, values, mapping)
+    return SourceCounts(rows, values, min(edges, default=None), max(edges, default=None), unmapped)
+
+
+def _new_columns(schema: TableSchema, mapping: Mapping) -> list[str]:
+    """Columns with values of rows that came to the table after the mapping was made."""
+    roles = (ColumnRole.DIMENSION, ColumnRole.MULTI, ColumnRole.MEASURE_VALUE)
+    known = {*mapping.dimensions, *(source.column for source in mapping.fields)}
+    return [column.name for column in schema.columns if column.role in roles and column.name not in known]
+
+
+def _unmapped(rows: dict[str, int], values: dict[tuple[str, str], int], mapping: Mapping) -> dict[str, int]:
+    """What no field or tag is made of. Of a measure that is new as a whole, the rows; else values, by column."""
+    result = {f"measure {name!r}": count for name, count in rows.items() if name not in mapping.measure_names and count}
+    known = {source.column for source in mapping.fields}
+    for (name, column), count in values.items():
+        if not count or column in mapping.dimensions:
+            continue
+        if column not in known:
+            result[f"column {column!r}"] = result.get(f"column {column!r}", 0) + count
+        elif name in mapping.measure_names and not any(_feeds(source, name, column) for source in mapping.fields):
+            result[f"column {column!r} of measure {name!r}"] = count
+    return result
+
+
+def _feeds(source: FieldSource, measure_name: str, column: str) -> bool:
+    """Whether a field is made of a column's values in rows of a measure_name."""
+    return column == source.column and (source.measure_names is None or measure_name in source.measure_names)
 
 
 def rows_from(query: TimestreamQuery, database: str, table: str, time_ns: int) -> tuple[int, int | None]:

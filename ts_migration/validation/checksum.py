@@ -1,5 +1,7 @@
 """checksum: the digest of the export frames against the digest of what InfluxDB returns. A pure function."""
 
+import shlex
+
 from ts_migration.manifests import DigestRecord
 from ts_migration.validation.differences import Differences
 from ts_migration.validation.digest import bin_window
@@ -8,13 +10,14 @@ from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stag
 from ts_migration.windows import Window, iso
 
 
-def check_checksum(reading: Reading, window: Window, differences: Differences | None) -> Verdict:
+def check_checksum(reading: Reading, window: Window, differences: Differences | None, measurement: str) -> Verdict:
     """Compare the two digests.
 
     Args:
         reading: both sides.
         window: whose bins the digests have.
         differences: the values that differ, where the digests do and the export files could still be read; else None.
+        measurement: of the points, for the command that would take points away which are too many.
 
     A difference passes only where the tolerance on counts allows it and every value that both sides have is the same:
     a changed value always fails.
@@ -30,6 +33,9 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
     encoded = reading.export.values == expected.counts and not spoiled
     if not same:
         evidence[:0] = [f"{part} is not what the conversion wrote" for part in spoiled]
+    if not same and differences is not None and differences.only_extra and differences.extra_span:
+        way_out = _way_out(reading.target.bucket, measurement, differences.extra_span)
+        evidence = [*evidence[: EVIDENCE_ROWS - 1], way_out]
     evidence += [_bin_line(window, index, expected, actual) for index in differing]
     return Verdict(
         check=Check.CHECKSUM,
@@ -54,6 +60,18 @@ def differing_bins(expected: DigestRecord, actual: DigestRecord) -> list[int]:
 def digest_text(record: DigestRecord) -> str:
     """Both lanes in hexadecimal, and how many values are in them."""
     return f"{record.lanes[0]:016x}{record.lanes[1]:016x} over {record.values:,} values"
+
+
+def _way_out(bucket: str, measurement: str, span: tuple[int, int]) -> str:
+    """What only an operator may decide. The server's stop is inclusive; a delete cannot choose fields."""
+    name = measurement.replace("\\", "\\\\").replace('"', '\\"')
+    predicate = shlex.quote(f'_measurement="{name}"')
+    return (
+        "points that are too many are never deleted here, and writing again cannot mend this. Where nobody needs them: "
+        f"`influx delete --bucket {shlex.quote(bucket)} --start {iso(span[0])} --stop {iso(span[1])} "
+        f'--predicate {predicate}` (AND tag="value" narrows it to a series), then `ts-migration execute`, which '
+        "writes the window's own points of that time again"
+    )
 
 
 def _tolerated(reading: Reading, differences: Differences | None) -> bool:

@@ -23,6 +23,7 @@ class Differences:
         changed: in both with another value or type.
         lines: the first of them for people, at most 20.
         complete: whether all of the window that differs was compared, not only the first part.
+        extra_span: times of the first and the last extra value, ns; None where there is none.
     """
 
     missing: int = 0
@@ -30,15 +31,23 @@ class Differences:
     changed: int = 0
     lines: tuple[str, ...] = ()
     complete: bool = True
+    extra_span: tuple[int, int] | None = None
 
     def __add__(self, other: "Differences") -> "Differences":
+        spans = [span for span in (self.extra_span, other.extra_span) if span]
         return Differences(
             self.missing + other.missing,
             self.extra + other.extra,
             self.changed + other.changed,
             (self.lines + other.lines)[:EVIDENCE_ROWS],
             self.complete and other.complete,
+            (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None,
         )
+
+    @property
+    def only_extra(self) -> bool:
+        """All of what differs is too much: nothing is missing, nothing has another value."""
+        return self.complete and self.extra > 0 and not self.missing and not self.changed
 
     @property
     def summary(self) -> str:
@@ -74,4 +83,6 @@ def compare(expected: FramePoints, actual: BlockPoints) -> Differences:
     ]
     if doubled:
         lines.insert(0, f"{doubled:,} values of the export share series, field and time with another one")
-    return Differences(len(missing), len(extra), len(changed), tuple(lines[:EVIDENCE_ROWS]))
+    # Both are sorted by time.
+    span = None if extra.is_empty() else (extra.item(0, "time"), extra.item(-1, "time"))
+    return Differences(len(missing), len(extra), len(changed), tuple(lines[:EVIDENCE_ROWS]), extra_span=span)

@@ -22,6 +22,7 @@ class SourceReading:
         first_ns, last_ns: edges of the rows' times.
         sample: rows at random times, as points, never chosen from the export.
         sample_quarantined: sampled rows that were left out because their kind is in the quarantine.
+        unmapped: what came to the source after the mapping was frozen, such as `column 'q'` -> values in the window.
     """
 
     rows: int
@@ -30,6 +31,7 @@ class SourceReading:
     last_ns: int | None
     sample: tuple[SampledRow, ...] = ()
     sample_quarantined: int = 0
+    unmapped: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class TargetReading:
         read_types: field key -> types of the values read back from the window.
         tag_keys: tag keys of the points read back.
         refused: lines that the server refused while loading.
+        bucket: its name.
         sample: (k, time) of the sample's values -> typed bits found; absent where there is no value.
     """
 
@@ -87,6 +90,7 @@ class TargetReading:
     read_types: dict[str, tuple[str, ...]]
     tag_keys: tuple[str, ...]
     refused: int = 0
+    bucket: str = ""
     window_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sample: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
 

@@ -6,14 +6,14 @@ from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Stage, Verdict
 
 
 def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
-    """Field keys, types and tag keys of the window's points, and pandera's findings on the exported batches.
+    """Field keys, types and tag keys of the window's points, what the mapping lacks, and pandera's findings.
 
     A field that has another type in other shards of the bucket is told and fails no window but those that hold it.
     """
     target = reading.target
     wanted = {field.field: field.type.value for field in mapping.fields if reading.export.values.get(field.field)}
     tags = {tag.tag for tag in mapping.tags}
-    findings = [(Stage.EXPORT, line) for line in _frame_findings(reading)]
+    findings = [(Stage.EXPORT, line) for line in (*_unmapped_findings(reading), *_frame_findings(reading))]
     for field in sorted(wanted.keys() - target.field_types.keys()):
         findings.append((Stage.LOAD, f"field {field!r} ({wanted[field]}) is not in the bucket"))
     notes: list[str] = []
@@ -44,6 +44,16 @@ def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
         stage=findings[0][0] if findings else None,
         evidence=tuple(text for _, text in findings[:EVIDENCE_ROWS]) or tuple(notes[:EVIDENCE_ROWS]),
     )
+
+
+def _unmapped_findings(reading: Reading) -> list[str]:
+    """What the source holds in this window and the mapping does not know. A new column without a value harms nobody."""
+    return [
+        f"{what} came to Timestream after the mapping was frozen: {count:,} in this window, none of them in "
+        "InfluxDB; `ts-migration reset` takes them in"
+        for what, count in sorted(reading.source.unmapped.items())
+        if count
+    ]
 
 
 def _frame_findings(reading: Reading) -> tuple[str, ...]:

@@ -106,6 +106,20 @@ def test_a_spoiled_bucket_is_caught_and_named(loaded: Migration, spoil, caught: 
     assert verdict_of(found, "checksum").evidence
 
 
+def test_points_that_are_only_too_many_are_told_with_the_delete_that_mends_them(loaded: Migration) -> None:
+    add_a_point(loaded)
+    write(loaded, "load_mw=1", START + 9)
+    (line,) = [line for line in verdict_of(loaded.check(), "checksum").evidence if "influx delete" in line]
+    assert "writing again cannot mend this" in line
+    name = loaded.job.measurement
+    assert (
+        f"influx delete --bucket b_{name} --start 2023-01-01T00:00:00.000000002Z --stop 2023-01-01T00:00:00.000000009Z "
+        f"--predicate '_measurement=\"{name}\"'`"
+    ) in line
+    change_a_float(loaded)
+    assert "influx delete" not in str(verdict_of(loaded.check(), "checksum").evidence)
+
+
 def test_the_first_differing_point_is_shown_with_both_values(loaded: Migration) -> None:
     change_a_float(loaded)
     checksum = verdict_of(loaded.check(), "checksum")
@@ -207,6 +221,34 @@ def test_a_window_whose_stages_do_not_belong_together_is_not_judged(loaded: Migr
     manifest.model_copy(update={"rows": 5}).write(loaded.stack.bucket, key)
     with pytest.raises(Permanent, match="made from another export"):
         loaded.check()
+
+
+def test_a_column_that_came_after_the_mapping_fails_the_windows_that_hold_values_of_it(whole: Migration) -> None:
+    from ts_migration_tests.local.timestream.embedded import write_client
+
+    record = {
+        "Dimensions": [{"Name": "plant", "Value": "Itaipu, 1"}, {"Name": "subsystem", "Value": "SE/CO"}],
+        "MeasureName": "metrics", "MeasureValueType": "MULTI", "Time": str(START + 1), "TimeUnit": "NANOSECONDS",
+        "Version": 2**60,
+        "MeasureValues": [
+            {"Name": "load_mw", "Type": "DOUBLE", "Value": "-30.0"}, {"Name": "online", "Type": "BOOLEAN", "Value": "true"},
+            {"Name": "q", "Type": "DOUBLE", "Value": "1.5"},
+        ],
+    }  # fmt: skip
+    write_client(whole.stack.timestream_url).write_records(
+        DatabaseName="energy", TableName=whole.job.source_table, Records=[record]
+    )
+
+    january, february = whole.check(0), whole.check(1)
+
+    assert failed(january) == {"schema"}
+    schema = verdict_of(january, "schema")
+    assert schema.stage == "export"
+    assert schema.evidence[0] == (
+        "column 'q' came to Timestream after the mapping was frozen: 1 in this window, none of them in InfluxDB; "
+        "`ts-migration reset` takes them in"
+    )
+    assert february.status == "proven"
 
 
 @pytest.fixture

@@ -247,3 +247,10 @@ def test_quarantined_rows_are_told_and_keep_a_window_from_being_proven() -> None
 def test_a_check_that_did_not_run_is_not_a_pass() -> None:
     verdicts = list(judged().values())
     assert status_of(verdicts[:4], 0) is Status.FAILED
+
+
+def test_a_source_that_holds_fewer_rows_than_were_exported_is_told_as_such() -> None:
+    verdict = judged(source=ROWS[:-3], export=ROWS)["record_count"]
+    assert (verdict.passed, verdict.stage) == (False, Stage.EXPORT)
+    assert verdict.evidence[0].endswith("Timestream holds fewer rows than were exported: expired or deleted since")
+    assert "expired" not in judged(source=ROWS, export=ROWS[:-3])["record_count"].evidence[0]

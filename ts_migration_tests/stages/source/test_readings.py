@@ -101,3 +101,25 @@ def test_a_dropped_measure_name_collides_only_where_one_field_is_written_twice(s
     source.put([multi(0), multi(0, MeasureName="other"), multi(1), multi(1, MeasureName="other", MeasureValues=values)])
     options = source.job(mapping="{keep_measure_name: false}").mapping
     assert collisions(source.query, source.schema, resolve(source.schema, options, "t"), ALL).points == 1
+
+
+def test_what_came_after_the_mapping_is_counted_by_the_same_query(source: Source) -> None:
+    source.put(
+        [multi(index) for index in range(10)] + [single(1, "temp", "DOUBLE", "1"), single(1, "hum", "BIGINT", "1")]
+    )
+    options = source.job(mapping="{single_measure: field_per_measure_name}").mapping
+    mapping = resolve(source.schema, options, "t")
+    assert source_counts(source.query, source.schema, mapping, ALL).unmapped == {}
+    extended = [{"Name": "q", "Type": "DOUBLE", "Value": "7"}]
+    source.put([
+        multi(2, MeasureValues=extended, Version=9), multi(3, MeasureValues=extended, Version=9),
+        multi(50, Dimensions=[{"Name": "plant", "Value": "p"}, {"Name": "unit", "Value": "u"}]),
+        single(60, "wind", "DOUBLE", "1"), single(61, "temp", "BIGINT", "1"),
+    ])  # fmt: skip
+
+    counts = source_counts(source.query, source.schema, mapping, ALL)
+
+    assert counts.unmapped == {
+        "measure 'wind'": 1, "column 'q'": 2, "column 'unit'": 1, "column 'measure_value::bigint' of measure 'temp'": 1
+    }  # fmt: skip
+    assert source_counts(source.query, source.schema, mapping, Window(START, START + HOUR)).unmapped == {}
