@@ -20,11 +20,14 @@ def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOpt
     Example: ts-migration plan --config migration_config.yaml
     """
     from ts_migration.aws import client
+    from ts_migration.objects import ExportBucket
     from ts_migration.operations.plan import plan as make_plan
     from ts_migration.timestream.query import TimestreamQuery
 
     work = begin(config, only=only)
-    plans = make_plan(work.config, TimestreamQuery(client("timestream-query", region)), only)
+    name = work.environment.s3_export_bucket
+    bucket = ExportBucket(client("s3", region), name) if name else None
+    plans = make_plan(work.config, TimestreamQuery(client("timestream-query", region)), only, bucket)
     for one in plans:
         _show(one)
     table(

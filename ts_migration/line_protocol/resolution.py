@@ -245,6 +245,7 @@ class _Resolution:
         return Refused(
             f"no exact mapping to InfluxDB can be made, for {count}\n{lines}",
             where=f"{self.schema.database}.{self.schema.table}",
+            next_step="change the job's `mapping` (such as mapping.rename) as each line says",
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ts_migration.errors import MigrationError
+from ts_migration.errors import MigrationError, Refused
 
 
 class FindingStatus(StrEnum):
@@ -41,7 +41,8 @@ def accessible(name: str, detail: str = "") -> Finding:
 
 def failed(name: str, error: MigrationError, next_step: str = "") -> Finding:
     """A component that refused, with the error's own words."""
-    allowed = f" (there is: {error.allowed})" if error.allowed else ""
+    word = "allowed" if isinstance(error, Refused) else "there is"
+    allowed = f" ({word}: {error.allowed})" if error.allowed else ""
     return Finding(name, FindingStatus.FAILED, f"{error.what}{allowed}", error.next_step or next_step)
 
 

@@ -4,13 +4,17 @@ Per job: the resolved range, its windows with their rows, the estimated volume, 
 mapping, and what stands in the way.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.errors import MigrationError
+from ts_migration.errors import MigrationError, Refused
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.resolution import resolve
+from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.operations.table_look import refuse_short_retention
+from ts_migration.stages.table import look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.probe import rows_outside, time_span
 from ts_migration.timestream.query import TimestreamQuery
@@ -79,13 +83,22 @@ class JobPlan:
         return max(self.windows, key=lambda window: window.rows, default=None)
 
 
-def plan(config: MigrationConfig, query: TimestreamQuery, only: str | None = None) -> list[JobPlan]:
-    """The plan of every job, or of one. What cannot be planned is a problem of its job, not an error of the call."""
+def plan(
+    config: MigrationConfig, query: TimestreamQuery, only: str | None = None, bucket: ExportBucket | None = None
+) -> list[JobPlan]:
+    """The plan of every job, or of one. What cannot be planned is a problem of its job, not an error of the call.
+
+    Args:
+        config: its jobs.
+        query: Timestream, asked now.
+        only: name of the one job to plan.
+        bucket: the export bucket, where it is known: it tells what tables were begun with.
+    """
     jobs = [config.job(only)] if only else list(config.migration_jobs)
-    return [_plan_job(query, job) for job in jobs]
+    return [_plan_job(query, job, config.place(job), bucket) for job in jobs]
 
 
-def _plan_job(query: TimestreamQuery, job: MigrationJob) -> JobPlan:
+def _plan_job(query: TimestreamQuery, job: MigrationJob, place: TablePlace, bucket: ExportBucket | None) -> JobPlan:
     whole = Window(job.start_time, job.end_time)
     problems: list[str] = []
     mapping: Mapping | None = None
@@ -96,6 +109,10 @@ def _plan_job(query: TimestreamQuery, job: MigrationJob) -> JobPlan:
         before, after = rows_outside(query, job.source_database, job.source_table, whole)
     except MigrationError as error:
         return JobPlan(job, whole, problems=(str(error),))
+    try:
+        refuse_short_retention(job, time.time_ns())
+    except Refused as error:
+        problems.append(_problem(error))
     measured = tuple(WindowRows(window, counts.get(window.key, 0)) for window in windows)
     rows = sum(window.rows for window in measured)
     if rows == 0:
@@ -104,9 +121,12 @@ def _plan_job(query: TimestreamQuery, job: MigrationJob) -> JobPlan:
         problems.append(f"there is no row in the range; {where}. Next: correct start_time and end_time")
     else:
         try:
-            mapping = resolve(schema, job.mapping, job.measurement)
+            if bucket is None:
+                mapping = resolve(schema, job.mapping, job.measurement)
+            else:
+                _, mapping = look_at_table(job, place, schema, bucket)
         except MigrationError as error:
-            problems.append(str(error))
+            problems.append(_problem(error))
     return JobPlan(
         job=job,
         range=whole,
@@ -115,8 +135,13 @@ def _plan_job(query: TimestreamQuery, job: MigrationJob) -> JobPlan:
         recommended=recommended_window(job, measured),
         mapping=mapping,
         problems=tuple(problems),
-        notes=tuple(_notes(job, measured, before, after)),
+        notes=tuple(_notes(job, measured, before, after, bucket)),
     )
+
+
+def _problem(error: MigrationError) -> str:
+    """An error's words without the job's name, which stands before every problem."""
+    return str(error).removeprefix(f"{error.where}: ") if error.where.startswith("job ") else str(error)
 
 
 def recommended_window(job: MigrationJob, windows: Sequence[WindowRows]) -> str | None:
@@ -142,8 +167,12 @@ def _row_bytes(schema: TableSchema) -> int:
     return sum(_WIDTHS[column.type] for column in schema.columns) + 8
 
 
-def _notes(job: MigrationJob, windows: Sequence[WindowRows], before: int, after: int) -> list[str]:
+def _notes(
+    job: MigrationJob, windows: Sequence[WindowRows], before: int, after: int, bucket: ExportBucket | None
+) -> list[str]:
     notes = []
+    if bucket is None:
+        notes.append("S3_EXPORT_BUCKET is not set: whether a begun table has another grid or mapping is not known")
     if before:
         notes.append(f"{before:,} rows lie before start_time and are not migrated")
     if after:

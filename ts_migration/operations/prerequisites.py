@@ -4,6 +4,7 @@ Nothing is left behind: probe objects, probe exports and probe buckets are taken
 at is in the module of its name; how findings are printed, in the command line.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from ts_migration.operations.findings import Finding, FindingStatus, failed, fai
 from ts_migration.operations.influxdb_look import look_at_influxdb
 from ts_migration.operations.optional_components import look_at_optional_components
 from ts_migration.operations.source_look import Source, look_at_source, look_at_unload
+from ts_migration.operations.table_look import look_at_begun_table, look_at_retention
 from ts_migration.timestream.query import Retries, TimestreamQuery
 
 
@@ -68,10 +70,16 @@ def look_at_prerequisites(
     sources = tuple(look_at_source(query, job) for job in jobs)
     for source in sources:
         add(source.finding)
+        if retention := look_at_retention(source.job, time.time_ns()):
+            add(retention)
     bucket = _export_bucket(environment, region)
     bucket_finding = add(
         look_at_export_bucket(bucket, region_of(query.client)) if bucket else _unset("S3 bucket", "S3_EXPORT_BUCKET")
     )
+    if bucket and bucket_finding.ok:
+        for source in sources:
+            if source.schema and source.mapping:
+                add(look_at_begun_table(source.job, config.place(source.job), source.schema, bucket))
     if unload and bucket and bucket_finding.ok:
         for source in _one_per_table(sources):
             add(look_at_unload(query, source.job, bucket))

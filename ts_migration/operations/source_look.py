@@ -46,9 +46,12 @@ def look_at_source(query: TimestreamQuery, job: MigrationJob) -> Source:
         rows = rows_in(query, job.source_database, job.source_table, whole)
         if rows == 0:
             return Source(job, _no_rows(name, query, job, whole), schema=schema)
-        mapping = resolve(schema, job.mapping, job.measurement)
     except MigrationError as error:
         return Source(job, failed(name, error, f"allow {_PERMISSIONS}"))
+    try:
+        mapping = resolve(schema, job.mapping, job.measurement)
+    except MigrationError as error:
+        return Source(job, failed(name, error), rows, schema)
     return Source(job, accessible(name, f"{rows:,} rows in {len(job.grid):,} windows"), rows, schema, mapping)
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from ts_migration.aws import client
 from ts_migration.config import parse_config
+from ts_migration.objects import ExportBucket
 from ts_migration.operations.plan import MANY_WINDOWS, ROWS_PER_WINDOW, WindowRows, plan, recommended_window
+from ts_migration.stages.table import begin_table
+from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.windows import Window, iso
 from ts_migration_tests.embedded_stack import configuration
@@ -20,8 +23,8 @@ def query(embedded_stack, monkeypatch):
     return TimestreamQuery(client("timestream-query"))
 
 
-def planned(query, text):
-    return plan(parse_config(text), query)[0]
+def planned(query, text, bucket=None):
+    return plan(parse_config(text), query, bucket=bucket)[0]
 
 
 @pytest.mark.stack
@@ -71,6 +74,33 @@ def test_a_thousand_windows_are_planned_in_two_seconds(query):
     assert len(made.windows) == 1004
     assert made.rows == 2000
     assert seconds < 2.0
+
+
+@pytest.mark.stack
+def test_a_table_that_was_begun_with_another_grid_is_a_problem(query, embedded_stack):
+    config = parse_config(configuration("load_data"))
+    begun = config.migration_jobs[0]
+    bucket = ExportBucket(client("s3"), embedded_stack.variables["S3_EXPORT_BUCKET"])
+    begin_table(begun, config.place(begun), describe(query, begun.source_database, begun.source_table), bucket)
+    try:
+        assert planned(query, configuration("load_data"), bucket).problems == ()
+        (problem,) = planned(query, configuration("load_data") + '    window: "day"\n', bucket).problems
+    finally:
+        bucket.delete_prefix(config.place(begun).proof)
+    assert problem.startswith("the table was begun")
+    assert "with another grid: window is '0 0 * * *' and was '0 0 1 * *'" in problem
+    assert "Next: put the old value back" in problem
+
+
+@pytest.mark.stack
+def test_without_an_export_bucket_the_plan_says_what_it_does_not_know(query):
+    assert any("S3_EXPORT_BUCKET is not set" in note for note in planned(query, configuration("load_data")).notes)
+
+
+@pytest.mark.stack
+def test_a_retention_shorter_than_the_data_is_old_is_a_problem(query):
+    (problem,) = planned(query, configuration("load_data") + "    retention_days: 365\n").problems
+    assert problem.startswith("retention_days is 365, and the oldest data of the range is up to 1,")
 
 
 def job(window="month"):

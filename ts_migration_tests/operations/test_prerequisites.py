@@ -12,6 +12,9 @@ from ts_migration.errors import Transient
 from ts_migration.objects import BULK_PREFIX, ExportBucket
 from ts_migration.operations.findings import FindingStatus, failed
 from ts_migration.operations.prerequisites import look_at_prerequisites
+from ts_migration.stages.table import begin_table
+from ts_migration.timestream.description import describe
+from ts_migration.timestream.query import TimestreamQuery
 from ts_migration_tests.embedded_stack import configuration
 
 pytestmark = pytest.mark.stack
@@ -223,3 +226,60 @@ def test_clients_say_who_they_are_and_wait_longer_than_a_query_may_hold(variable
     assert client("s3").meta.endpoint_url == variables["AWS_ENDPOINT_URL_S3"]
     assert isinstance(client("s3").list_buckets(), dict)
     assert boto3.__version__
+
+
+@pytest.fixture
+def begun(variables):
+    """load_data, begun by monthly windows with its plain mapping."""
+    config = parse_config(configuration("load_data"))
+    job = config.migration_jobs[0]
+    bucket = ExportBucket(client("s3"), variables["S3_EXPORT_BUCKET"])
+    query = TimestreamQuery(client("timestream-query"))
+    begin_table(job, config.place(job), describe(query, job.source_database, job.source_table), bucket)
+    yield job
+    bucket.delete_prefix(config.place(job).proof)
+
+
+def test_a_table_that_was_begun_alike_and_one_that_was_not_begun_are_well(variables, begun):
+    found = look(variables, "load_data", "generation_data", unload=False)
+    assert found.ok
+    details = {one.name: one.detail for one in found.findings if one.name.startswith("grid and mapping")}
+    assert details == {
+        "grid and mapping of job 'load_data job'": "as the table was begun with",
+        "grid and mapping of job 'generation_data job'": "free: the table was not begun yet",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('    window: "day"\n', "with another grid: window is '0 0 * * *' and was '0 0 1 * *'"),
+        ("    mapping: {rename: {subsystem: area}}\n", "the options of `mapping` differ"),
+    ],
+)
+def test_the_dry_run_refuses_what_execute_refuses_of_a_begun_table(variables, begun, more, words):
+    failure = only_failure(variables, text=configuration("load_data") + more, unload=False)
+    assert failure.name == "grid and mapping of job 'load_data job'"
+    assert words in failure.detail
+    assert "ts-migration reset load-data-job" in failure.next_step
+
+
+def test_a_mapping_that_cannot_be_made_is_no_matter_of_permissions(variables):
+    text = configuration("load_data") + "    mapping: {rename: {subsystem: _field}}\n"
+    failure = only_failure(variables, text=text, unload=False)
+    assert "tag '_field'" in failure.detail
+    assert "mapping.rename" in failure.next_step
+    assert "allow" not in failure.next_step
+
+
+def test_a_retention_shorter_than_the_data_is_old_is_a_failure(variables):
+    failure = only_failure(variables, text=configuration("load_data") + "    retention_days: 365\n", unload=False)
+    assert failure.name == "retention of job 'load_data job'"
+    assert "retention_days is 365, and the oldest data of the range is up to 1," in failure.detail
+    assert "InfluxDB would drop migrated points" in failure.detail
+    assert "allowed: a retention_days above 1," in failure.detail
+    assert "raise retention_days or take it out" in failure.next_step
+
+
+def test_a_retention_that_keeps_everything_is_well(variables):
+    assert look(variables, text=configuration("load_data") + "    retention_days: 36500\n", unload=False).ok
