@@ -57,13 +57,13 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, timestream: TimestreamResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
-            run.mend(context, Stage.EXPORT)
+            redo = run.mend(context, Stage.EXPORT)
             query = timestream.query(config.migration_settings)
             schema = describe(query, job.source_database, job.source_table)
             _, mapping = begin_table(job, run.table, schema, run.bucket)
-            if current_export(job, run.table, run.window, run.bucket) is None:
+            if redo or current_export(job, run.table, run.window, run.bucket) is None:
                 refuse_collisions(job, schema, mapping, [run.window], query)
-            manifest = export_window(job, run.table, run.window, schema, query, run.bucket)
+            manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(
                 metadata=export_metadata(manifest, run.bucket, run.place),

@@ -4,9 +4,13 @@ import dagster as dg
 import pytest
 
 from ts_migration.errors import Permanent, Transient
+from ts_migration.objects import ExportBucket
+from ts_migration.orchestration import window_assets
 from ts_migration.orchestration.names import PARTITION_TAG, WINDOW_CHECKS
 from ts_migration.orchestration.outcomes import outcome_of_window
+from ts_migration_tests.local.s3 import s3_client
 from ts_migration_tests.orchestration.scripted import FEBRUARY, JANUARY, Script
+from ts_migration_tests.stages.manifests import five, window_manifests
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> dg.DagsterEvent:
@@ -109,3 +113,30 @@ def test_a_check_without_a_partition_is_refused(script: Script, instance: dg.Dag
 
     assert not result.success
     assert script.calls["check"] == 1
+
+
+@pytest.mark.parametrize(("blamed", "redo"), [("export", True), ("load", False)])
+def test_a_failed_window_exports_anew_only_where_the_export_is_blamed(
+    script: Script, instance: dg.DagsterInstance, s3_url: str, monkeypatch: pytest.MonkeyPatch, blamed: str, redo: bool
+) -> None:
+    bucket = ExportBucket(s3_client(s3_url), "export")
+    place = script.config.place(script.job).window(JANUARY)
+    verdicts = five(record_count={"passed": False, "stage": blamed})
+    made = window_manifests(script.job.grid.window(JANUARY), status="failed", verdicts=verdicts)
+    assert made.export and made.verdicts
+    made.export.write(bucket, place.manifest("export"))
+    made.verdicts.write(bucket, place.verdicts)
+    asked: list[bool] = []
+
+    def export(*_: object, redo: bool, **__: object) -> object:
+        asked.append(redo)
+        return made.export
+
+    monkeypatch.setattr(window_assets, "refuse_collisions", lambda *_: None)
+    monkeypatch.setattr(window_assets, "export_window", export)
+    try:
+        script.run(instance, JANUARY, script.names.export_files)
+        assert asked == [redo]
+        assert bucket.get_or_none(place.manifest("export"))
+    finally:
+        bucket.delete_prefix(place.proof)
