@@ -92,3 +92,18 @@ def test_a_load_that_is_blamed_is_done_again_and_keeps_what_is_before_it(migrati
 
     assert read_manifest(ExportManifest, migration.stack.bucket, migration.own().manifest("export")) == before
     assert migration.run().status == "proven"
+
+
+def test_after_the_delete_that_the_checks_name_another_load_mends_the_window(migration: Migration) -> None:
+    migration.run()
+    for time_ns in (START + 2, START + 20 * HOUR):
+        migration.write(f"{migration.job.measurement},plant=x load_mw=1 {time_ns}")
+    found = migration.check()
+    (told,) = [line for each in found.verdicts for line in each.evidence if "influx delete" in line]
+    assert "--start 2023-01-01T00:00:00.000000002Z --stop 2023-01-01T20:00:00Z" in told
+
+    # The command's span, both ends included: it takes points of the window's own along.
+    span = Window(START + 2, START + 20 * HOUR + 1)
+    delete_points(migration.stack.target, migration.job.target_bucket, migration.job.measurement, span)
+    assert forget(migration) is Stage.LOAD
+    assert migration.run().status == "proven"
