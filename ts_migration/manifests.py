@@ -230,6 +230,8 @@ class LoadManifest(Manifest):
     settings: Sha256
     org: str
     bucket: str
+    bucket_id: str = ""
+    """The server's id of the bucket: one that is dropped and made again by the same name holds none of the points."""
     measurement: str
     members: int
     points: int

@@ -68,7 +68,8 @@ class Show:
             return f"{event.job}: {event.done} of {event.total} windows are done already"
         words.append(event.key if event.kind == "window" else f"{event.kind} {event.key}".strip())
         if event.outcome and event.kind == "window":
-            words.append(f"{event.outcome.status}, {event.outcome.points:,} points, {event.outcome.seconds:.1f} s")
+            status = event.outcome.reason or event.outcome.status
+            words.append(f"{status}, {event.outcome.points:,} points, {event.outcome.seconds:.1f} s")
         if event.message:
             words.append(event.message)
         return ": ".join(words)

@@ -8,7 +8,7 @@ from ts_migration.errors import ExitCode
 
 
 def status(config: ConfigOption = None) -> None:
-    """Show where every job stands: windows materialised, green, failed, running. Exit code 1 where some failed.
+    """Show where every job stands: windows materialised, green, failed, running. Exit code 1: not all succeeded.
 
     Example: ts-migration status --config migration_config.yaml
     """
@@ -37,4 +37,7 @@ def status(config: ConfigOption = None) -> None:
             say(f"{one.job}: last error: {one.last_error}")
     if any(one.failed for one in found):
         note("next: ts-migration execute tries failed windows again")
+        raise typer.Exit(ExitCode.FAILED)
+    if any(not one.proven for one in found):
+        note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")
         raise typer.Exit(ExitCode.FAILED)

@@ -117,17 +117,20 @@ def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: i
 def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | None, region: str | None) -> int:
     for one in result.tables:
         say(f"{one.job}: {one.checked:,} of {one.windows:,} windows checked, {one.proven:,} proven")
-        if one.files_gone:
+        if one.files_gone and one.checked:
             say(f"{one.job}: {_WITHOUT_FILES}")
         for problem in one.problems:
             log.write(f"{one.job}: {problem}")
     log.write(f"{result.job_id} {'proven' if result.ok else 'not proven'} after {result.seconds:.1f} s")
-    show_report(work, "validation", only=only, region=region, job_id=result.job_id)
+    if any(one.checked for one in result.tables):
+        # Where nothing could be checked, a new report would repeat what earlier runs found as if it were known now.
+        show_report(work, "validation", only=only, region=region, job_id=result.job_id)
     for one in result.tables:
-        for problem in one.problems[:_SHOWN_PROBLEMS]:
+        told = _together(one.problems)
+        for problem in told[:_SHOWN_PROBLEMS]:
             error_line(f"job {one.job}: {problem}")
-        if len(one.problems) > _SHOWN_PROBLEMS:
-            error_line(f"job {one.job}: and {len(one.problems) - _SHOWN_PROBLEMS} more")
+        if len(told) > _SHOWN_PROBLEMS:
+            error_line(f"job {one.job}: and {len(told) - _SHOWN_PROBLEMS} more")
     if result.interrupted:
         error_line("cancelled before everything was checked")
         return ExitCode.CANCELLED
@@ -137,3 +140,22 @@ def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | 
         return ExitCode.FAILED
     say(f"Every value is proven; checked in {result.seconds:.1f} s")
     return ExitCode.OK
+
+
+def _together(problems: list[str]) -> list[str]:
+    """Problems, those that many windows share told once with the windows."""
+    windows: dict[str, list[str]] = {}
+    for problem in problems:
+        head, found, text = problem.partition(": ")
+        key = head.removeprefix("window ")
+        if found and key != head:
+            windows.setdefault(text.replace(key, "…"), []).append(key)
+        else:
+            windows[problem] = []
+    told = []
+    for text, keys in windows.items():
+        if len(keys) == 1:
+            told.append(f"window {keys[0]}: {text.replace('…', keys[0])}")
+        else:
+            told.append(f"{len(keys):,} windows ({keys[0]} to {keys[-1]}): {text}" if keys else text)
+    return told

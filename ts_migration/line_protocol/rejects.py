@@ -7,6 +7,7 @@ loader; the place of the object is in `objects`.
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -86,6 +87,13 @@ def quarantine_line(row: dict[str, Any], reason: Reason, column: str) -> bytes:
 def read_quarantine(body: bytes) -> Iterator[dict[str, Any]]:
     """Entries of a quarantine object, in the order they were written."""
     for line in gzip.decompress(body).splitlines():
+        yield json.loads(line)
+
+
+def read_quarantine_head(head: bytes) -> Iterator[dict[str, Any]]:
+    """Entries that are whole within the first bytes of a quarantine object."""
+    text = zlib.decompressobj(wbits=31).decompress(head)
+    for line in text[: text.rfind(b"\n") + 1].splitlines():
         yield json.loads(line)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from ts_migration.orchestration.names import ROLLED_BACK_TAG, TableNames
+from ts_migration.orchestration.names import REVOKED, ROLLED_BACK_TAG, TableNames
 from ts_migration.orchestration.versions import is_made_from, is_rolled_back, latest_versions
 
 
@@ -31,6 +31,8 @@ class TableState:
     """Materialised from an export or a conversion that was made again since."""
     newest: int
     rolled_up: bool = False
+    revoked: int = 0
+    """Which evaluation took the roll-up back, if that is the newest one: it has to be made again."""
 
     @property
     def complete(self) -> bool:
@@ -50,6 +52,11 @@ class TableState:
                 reason = "failed" if key in self.failed else "not checked"
             found.setdefault(reason, []).append(key)
         return {reason: tuple(keys) for reason, keys in found.items()}
+
+    @property
+    def why_open(self) -> dict[str, str]:
+        """Open window -> why it is not green."""
+        return {key: reason for reason, keys in self.reasons.items() for key in keys}
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -75,10 +82,34 @@ def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[
     required = {check.name for check in names.window_checks}
     outdated = materialized - _chained_partitions(instance, names)
     green = frozenset(key for key in materialized - outdated if passed.get(key, set()) >= required)
-    rolled_up = is_materialized(instance, names.migrated, since=newest)
+    revoked = table_check(instance, names).revoked
+    rolled_up = not revoked and is_materialized(instance, names.migrated, since=newest)
     return TableState(
-        tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), outdated, newest, rolled_up
+        tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), outdated, newest, rolled_up, revoked
     )
+
+
+@dataclass(frozen=True)
+class TableCheckState:
+    """What the check of a whole table, that every window of it is proven, came to last."""
+
+    passed: bool = False
+    revoked: int = 0
+    """Id of the evaluation that took the roll-up back; 0 where a roll-up spoke last, or none ever did."""
+
+
+def table_check(instance: dg.DagsterInstance, names: TableNames) -> TableCheckState:
+    """The newest evaluation of `all_windows_proven`, from a roll-up or from what took it back."""
+    over = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        names.all_windows_proven, limit=1, status=over
+    )
+    if not records:
+        return TableCheckState()
+    event = records[0].event.dagster_event if records[0].event else None
+    metadata = event.asset_check_evaluation_data.metadata if event else {}
+    passed = records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED
+    return TableCheckState(passed, records[0].id if REVOKED in metadata else 0)
 
 
 def _chained_partitions(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:

@@ -15,14 +15,20 @@ import dagster as dg
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
+from ts_migration.errors import MigrationError
+from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.resources import target_of
+from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
@@ -72,11 +78,13 @@ class JobResult:
     proven: int = 0
     rolled_up: bool = False
     errors: list[str] = field(default_factory=list)
+    passed: str = ""
+    """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
 
     @property
     def ok(self) -> bool:
-        """Every window of the call succeeded, and so did the roll-up where it was due."""
-        return not self.errors
+        """Every window of the call succeeded, so did the roll-up where it was due, and no window merely passed."""
+        return not self.errors and not self.passed
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,8 @@ def execute(
         for job in jobs:
             # All are looked at before one is begun: what is refused leaves nothing half done.
             look_at_table(job, config.place(job), schemas[job.slug], bucket)
-        plans = [_plan(config, job, schemas[job.slug], bucket, query, instance, windows) for job in jobs]
+        target = target_of(environment)
+        plans = [_plan(config, job, schemas[job.slug], bucket, query, instance, windows, target) for job in jobs]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
@@ -167,7 +176,7 @@ def execute(
         except KeyboardInterrupt:
             interrupted = True
         for plan in plans:
-            _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug))
+            _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug), instance, target)
         return ExecutionResult(job_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted)
 
 
@@ -191,11 +200,12 @@ def _plan(
     query: TimestreamQuery,
     instance: dg.DagsterInstance,
     keys: tuple[str, str] | None,
+    target: Target,
 ) -> _Plan:
     """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
     place = config.place(job)
     begin_table(job, place, schema, bucket)
-    proof = proof_of(config, job, bucket)
+    proof = proof_of(config, job, bucket, target_bucket_id(job, target))
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
     finished = _finished(job, proof, state)
@@ -298,9 +308,31 @@ class _Run:
             result.errors.append(f"window {task.keys[0]}: {outcome.error}")
 
 
-def _conclude(config: MigrationConfig, plan: _Plan, bucket: ExportBucket, stopped_by: str) -> None:
-    proof = proof_of(config, plan.job, bucket)
+def _conclude(
+    config: MigrationConfig,
+    plan: _Plan,
+    bucket: ExportBucket,
+    stopped_by: str,
+    instance: dg.DagsterInstance,
+    target: Target,
+) -> None:
+    job, place = plan.job, config.place(plan.job)
+    proof = proof_of(config, job, bucket, _id_or_unknown(job, target))
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
+    plan.result.passed = passed_windows(proof, place, bucket)
+    if job.validation_enabled:
+        names = TableNames.of(config, job)
+        open_windows = {window.key: window.reason for window in proof.windows if not window.settled}
+        in_dagster = table_state(instance, names, job.grid.keys).why_open
+        revoke_roll_up(instance, names, in_dagster | open_windows, bucket=bucket, place=place)
     left = sum(len(group.keys) for group in plan.groups) - plan.result.ran
     if stopped_by and left:
         plan.result.errors.append(f"{left} windows were not tried: several failed alike: {stopped_by}")
+
+
+def _id_or_unknown(job: MigrationJob, target: Target) -> str | None:
+    """Id of the target bucket; None where InfluxDB went away meanwhile: what ran has told that already."""
+    try:
+        return target_bucket_id(job, target)
+    except MigrationError:
+        return None

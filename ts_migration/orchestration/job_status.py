@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.orchestration.check_state import table_state
+from ts_migration.orchestration.check_state import table_check, table_state
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -25,6 +25,8 @@ class JobStatus:
     running: tuple[str, ...]
     rolled_up: bool
     last_error: str
+    proven: bool = True
+    """Whether the roll-up found every window proven: windows with quarantined rows are green, and only passed."""
 
     @property
     def state(self) -> str:
@@ -32,7 +34,9 @@ class JobStatus:
         if self.running:
             return "running"
         if self.green == self.windows:
-            return "migrated" if self.rolled_up else "complete"
+            if not self.rolled_up:
+                return "complete"
+            return "migrated" if self.proven else "migrated, not proven"
         if self.failed:
             return "failed"
         return "partly migrated" if self.materialized else "not begun"
@@ -58,5 +62,6 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         failed=tuple(sorted(state.failed)),
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
+        proven=not state.rolled_up or table_check(instance, names).passed,
         last_error="" if state.complete else last_error_of(instance, names),
     )

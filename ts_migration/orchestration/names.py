@@ -25,6 +25,11 @@ EXPORT_SCHEMA_CHECK = "export_schema"
 CONVERSION_CHECK = "conversion"
 WINDOW_CHECKS = tuple(check.value for check in Check)
 """The five checks of a loaded window; all of them are required for green."""
+WINDOW_STATUS = "window status"
+"""Metadata of every check of a window: proven, passed or failed, which no check can tell alone."""
+WINDOW_REASON = "window status because"
+REVOKED = "taken back"
+"""Metadata of a runless evaluation that says that a roll-up is not true any more."""
 REPORT_GROUP = "migration"
 """Asset group of what is of no single table."""
 TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality")
@@ -86,6 +91,11 @@ class TableNames:
     def roll_up_job(self) -> str:
         """Job that materialises `migrated`."""
         return f"roll_up_{self.joined}"
+
+    @property
+    def all_windows_proven(self) -> dg.AssetCheckKey:
+        """The check of `migrated` that says that no window is open, or that one is again."""
+        return dg.AssetCheckKey(self.migrated, TABLE_CHECKS[0])
 
     @property
     def window_checks(self) -> tuple[dg.AssetCheckKey, ...]:

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from ts_migration.errors import MigrationError
-from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
+from ts_migration.orchestration.names import WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
 from ts_migration.orchestration.tasks import Outcome
 
-PROVEN, NOT_PROVEN, FAILED = "proven", "not proven", "failed"
+NOT_PROVEN, PASSED, FAILED = "not proven", "passed", "failed"
 
 
 def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seconds: float) -> Outcome:
@@ -30,6 +30,13 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
     failed_checks = [
         evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed
     ]
+
+    def told(name: str) -> str:
+        values = [evaluation.metadata[name].value for evaluation in evaluations if name in evaluation.metadata]
+        return str(values[0]) if values else ""
+
+    # No count of passed checks tells a proven window from one with quarantined rows: the verdicts' manifest does.
+    status = (told(WINDOW_STATUS) or NOT_PROVEN) if result.success and len(evaluations) == passed else FAILED
     error, permanent = _error_of(result)
     if failed_checks:
         error, permanent = f"checks failed: {', '.join(failed_checks)}", False
@@ -42,7 +49,8 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         bytes=number(names.line_protocol_files, "bytes"),
         checks_passed=passed,
         checks_failed=len(evaluations) - passed,
-        status=(PROVEN if passed == len(WINDOW_CHECKS) else NOT_PROVEN) if result.success else FAILED,
+        status=status,
+        reason=told(WINDOW_REASON) if status == PASSED else "",
         error="" if result.success else error,
         permanent=permanent,
         run_id=result.run_id,
@@ -52,7 +60,12 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
 def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     """The outcome of a roll-up's run."""
     error, permanent = _error_of(result)
-    failed = [evaluation.check_name for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+    # A warning is no failure of the roll-up: windows that only passed are told with their reasons, whoever ran them.
+    failed = [
+        evaluation.check_name
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
+    ]
     if failed:
         error = f"checks failed: {', '.join(failed)}"
     return Outcome(

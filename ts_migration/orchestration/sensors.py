@@ -1,7 +1,8 @@
 """Sensors: `rollup_sensor` materialises a table's `migrated` once every window of it is current and green.
 
 It looks at Dagster's event log alone, so it does not matter who ran the windows. It asks for exactly one roll-up per
-newest check: a table that changes later is rolled up again. Every skipped tick says what it waits for.
+newest check: a table that changes later is rolled up again, and until then what was rolled up is taken back. Every
+skipped tick says what it waits for.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from ts_migration.config import MigrationConfig
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.jobs import Job
 from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
+from ts_migration.orchestration.revocation import revoke_roll_up
+from ts_migration.orchestration.run_history import running_windows
 
 TICK_S = 15
 NAMED_WINDOWS = 3
@@ -34,6 +37,9 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
             names = TableNames.of(config, job)
             state = table_state(context.instance, names, job.grid.keys)
             if not state.complete:
+                if job.validation_enabled and not running_windows(context.instance, names):
+                    # A window that is being checked again is not open for good.
+                    revoke_roll_up(context.instance, names, state.why_open)
                 waiting.append(f"{job.source}: {waits_for(state)}")
             elif state.rolled_up:
                 waiting.append(f"{job.source}: rolled up, nothing has changed since")
@@ -41,7 +47,7 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
                 requests.append(
                     dg.RunRequest(
                         job_name=names.roll_up_job,
-                        run_key=f"{names.joined}-{state.newest}",
+                        run_key=f"{names.joined}-{state.newest}" + (f"-{state.revoked}" if state.revoked else ""),
                         tags={JOB_NAME_TAG: job.slug},
                     )
                 )

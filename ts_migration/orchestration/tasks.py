@@ -50,6 +50,9 @@ class Outcome:
     checks_passed: int = 0
     checks_failed: int = 0
     status: str = ""
+    """Of a window: proven, passed or failed by its verdicts; "not proven" where nothing was checked."""
+    reason: str = ""
+    """Why a window only passed."""
     error: str = ""
     permanent: bool = False
     run_id: str = ""

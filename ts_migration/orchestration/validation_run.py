@@ -12,18 +12,27 @@ import dagster as dg
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
+from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
+from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.execution import Progress, new_job_id, stopping
 from ts_migration.orchestration.liveness import fail_dead_runs
+from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.resources import target_of
+from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
+from ts_migration.timestream.description import describe
+from ts_migration.timestream.query import Retries, TimestreamQuery
 
 
 @dataclass
 class TableValidation:
-    """What `validate` found for one job."""
+    """What `validate` found for one job. `proven` are windows that this call checked and found so."""
 
     job: str
     source: str
@@ -87,7 +96,9 @@ def validate(
     job_id = "validation-" + new_job_id(jobs)
     with dg.DagsterInstance.get() as instance:
         fail_dead_runs(instance)
-        tables = {job.slug: _Table(job, proof_of(config, job, bucket)) for job in jobs}
+        target = target_of(environment)
+        _look_at_source(jobs, region)
+        tables = {job.slug: _table(config, job, bucket, target) for job in jobs}
         for table in tables.values():
             files = bucket.list(config.place(table.job).bulk)
             table.result.files_gone = bool(table.keys) and next(files, None) is None
@@ -108,7 +119,7 @@ def validate(
             )
         except KeyboardInterrupt:
             interrupted = True
-        results = tuple(table.conclude(proof_of(config, table.job, bucket)) for table in tables.values())
+        results = tuple(table.conclude(config, bucket, instance) for table in tables.values())
         return ValidationResult(job_id, results, time.monotonic() - began, interrupted)
 
 
@@ -116,11 +127,39 @@ def _count(tables: "dict[str, _Table]") -> int:
     return sum(len(table.keys) for table in tables.values())
 
 
+def _look_at_source(jobs: list[MigrationJob], region: str | None) -> None:
+    """Describe every table once: a source that cannot be asked is one message, and not one for every window."""
+    query = TimestreamQuery(client("timestream-query", region=region), Retries(attempts=2, delay_s=0.5))
+    for job in jobs:
+        describe(query, job.source_database, job.source_table)
+
+
+def _table(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target) -> "_Table":
+    """A job's table by its proof, and by the bucket that InfluxDB has now."""
+    bucket_id = target_bucket_id(job, target)
+    before = proof_of(config, job, bucket)
+    table = _Table(job, proof_of(config, job, bucket, bucket_id))
+    elsewhere = sum(window.loaded for window in before.windows) - len(table.keys)
+    if job.validation_enabled and elsewhere:
+        gone = "there is no bucket" if not bucket_id else "another bucket has the name"
+        table.result.could_not_check += elsewhere
+        # Instead of what is said of windows that were never loaded.
+        table.result.problems = [
+            f"{target.url}: {gone} {job.target_bucket!r}: {elsewhere} of {len(job.grid)} windows were loaded into one "
+            "that is not there any more, so they cannot be checked. "
+            "Next: `ts-migration execute` loads them again"
+        ]
+    return table
+
+
 class _Table:
     """Adds up what the checks of one table came to."""
 
     def __init__(self, job: MigrationJob, proof: TableProof) -> None:
         self.job = job
+        self.proof = proof
+        self.checked: dict[str, str] = {}
+        """Window -> what this call found it to be: proven, passed, failed, or why it could not be checked."""
         loaded = [window.key for window in proof.windows if window.loaded]
         self.keys = tuple(loaded) if job.validation_enabled else ()
         self.all_loaded = len(loaded) == len(job.grid)
@@ -137,19 +176,29 @@ class _Table:
         result = self.result
         key = task.keys[0] if task.keys else ""
         if task.kind is TaskKind.CHECK:
-            result.checked += 1
+            result.checked += bool(outcome.ok or outcome.checks_failed)
+            result.proven += outcome.status == "proven"
+            self.checked[key] = outcome.error or outcome.status
             result.checks += 5
             result.checks_passed += outcome.checks_passed
             if not outcome.ok:
                 result.could_not_check += not outcome.checks_failed
                 result.problems.append(f"window {key}: {outcome.error}")
-            return Progress("checked", task.job, key, result.checked, len(self.keys), outcome, outcome.error)
+            return Progress("checked", task.job, key, len(self.checked), len(self.keys), outcome, outcome.error)
         result.rolled_up = outcome.ok
         if not outcome.ok:
             result.problems.append(f"whole table: {outcome.error}")
         return Progress("rolled_up", task.job, key, result.checked, len(self.keys), outcome, outcome.error)
 
-    def conclude(self, proof: TableProof) -> TableValidation:
-        """Count what is proven now, by the manifests."""
-        self.result.proven = sum(window.status == "proven" for window in proof.windows)
+    def conclude(self, config: MigrationConfig, bucket: ExportBucket, instance: dg.DagsterInstance) -> TableValidation:
+        """Tell windows that only passed, and take the roll-up back where a window is open again."""
+        if not self.job.validation_enabled:
+            return self.result
+        names, place = TableNames.of(config, self.job), config.place(self.job)
+        passed = passed_windows(proof_of(config, self.job, bucket), place, bucket)
+        if passed and self.result.checked:
+            self.result.problems.append(passed)
+        open_windows = table_state(instance, names, self.job.grid.keys).why_open
+        open_windows |= {window.key: window.reason for window in self.proof.windows if not window.loaded}
+        revoke_roll_up(instance, names, open_windows, bucket=bucket, place=place)
         return self.result

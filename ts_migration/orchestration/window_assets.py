@@ -13,11 +13,12 @@ from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
-from ts_migration.orchestration.window_run import retry_policy, window_run
+from ts_migration.orchestration.window_run import WindowRun, retry_policy, window_run
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import current_export, export_window
 from ts_migration.stages.load import load_window
+from ts_migration.stages.placement import forget_load_elsewhere
 from ts_migration.stages.table import begin_table, frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.validation.accounting import conversion_verdict, export_schema_verdict
@@ -54,10 +55,14 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         ],
     )
     def export_files(
-        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, timestream: TimestreamResource
+        context: dg.AssetExecutionContext,
+        export_bucket: ExportBucketResource,
+        timestream: TimestreamResource,
+        influxdb: InfluxDBResource,
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             redo = run.mend(context, Stage.EXPORT)
+            _leave_other_buckets(context, run, job, influxdb)
             query = timestream.query(config.migration_settings)
             schema = describe(query, job.source_database, job.source_table)
             _, mapping = begin_table(job, run.table, schema, run.bucket)
@@ -95,10 +100,11 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
         ],
     )
     def line_protocol_files(
-        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
+        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.CONVERSION)
+            _leave_other_buckets(context, run, job, influxdb)
             mapping = frozen_mapping(job, run.table, run.bucket)
             manifest = convert_window(job, run.table, run.window, mapping, run.bucket)
             verdict = conversion_verdict(manifest)
@@ -125,6 +131,7 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
             run.mend(context, Stage.LOAD)
+            _leave_other_buckets(context, run, job, influxdb)
             mapping = frozen_mapping(job, run.table, run.bucket)
             manifest = load_window(
                 job, run.table, run.window, mapping, run.bucket, influxdb.target(), policy=retry_policy(config)
@@ -135,3 +142,11 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
             )
 
     return influxdb_bucket
+
+
+def _leave_other_buckets(
+    context: dg.AssetExecutionContext, run: WindowRun, job: MigrationJob, influxdb: InfluxDBResource
+) -> None:
+    """Forget a load into a bucket that is not the one there now, before a stage takes its own work for finished."""
+    if forget_load_elsewhere(job, run.place, run.bucket, influxdb.target):
+        context.log.info(f"the bucket {job.target_bucket} that this window was loaded into is gone: it is loaded again")

@@ -9,13 +9,21 @@ from collections.abc import Iterator
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.manifests import VerdictRecord
+from ts_migration.manifests import (
+    LineProtocolManifest,
+    LoadManifest,
+    VerdictRecord,
+    VerdictsManifest,
+    read_manifest,
+)
+from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.orchestration.metadata import verdict_metadata
-from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
+from ts_migration.orchestration.names import WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.window_run import window_run
 from ts_migration.stages.check import check_window
+from ts_migration.stages.proof import WindowManifests, reason_of
 
 DESCRIPTIONS = {
     "record_count": "Values per measure in Timestream now, rows exported, points encoded, values in the bucket.",
@@ -27,15 +35,15 @@ DESCRIPTIONS = {
 
 
 def verdict_result(
-    asset_key: dg.AssetKey, verdict: VerdictRecord, check_name: str | None = None
+    asset_key: dg.AssetKey, verdict: VerdictRecord, check_name: str | None = None, **window: str
 ) -> dg.AssetCheckResult:
-    """A verdict as Dagster stores it."""
+    """A verdict as Dagster stores it; `window` is what the whole window comes to."""
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name=check_name or verdict.check,
         passed=verdict.passed,
         severity=dg.AssetCheckSeverity[verdict.severity],
-        metadata=verdict_metadata(verdict),
+        metadata={**verdict_metadata(verdict), **window},
     )
 
 
@@ -68,9 +76,23 @@ def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksD
             manifest = check_window(
                 config, job, run.window, run.bucket, timestream.query(config.migration_settings), influxdb.target()
             )
+            comes_to = {WINDOW_STATUS: manifest.status, WINDOW_REASON: _reason(manifest, run.bucket, run.place)}
         wanted = {key.name for key in context.selected_asset_check_keys}
         for verdict in manifest.verdicts:
             if verdict.check in wanted:
-                yield verdict_result(names.influxdb_bucket, verdict)
+                yield verdict_result(names.influxdb_bucket, verdict, **comes_to)
 
     return checks
+
+
+def _reason(verdicts: VerdictsManifest, bucket: ExportBucket, place: WindowPlace) -> str:
+    """Why the window comes to what it does; manifests are asked only where it passed and is not proven."""
+    if verdicts.status != "passed":
+        return reason_of(verdicts, WindowManifests())
+    return reason_of(
+        verdicts,
+        WindowManifests(
+            converted=read_manifest(LineProtocolManifest, bucket, place.manifest("line_protocol")),
+            loaded=read_manifest(LoadManifest, bucket, place.manifest("load")),
+        ),
+    )

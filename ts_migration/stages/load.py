@@ -36,12 +36,22 @@ def load_settings(job: MigrationJob) -> str:
 
 
 def current_load(
-    job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket, org: str | None = None
+    job: MigrationJob,
+    place: TablePlace,
+    window: Window,
+    bucket: ExportBucket,
+    org: str | None = None,
+    bucket_id: str | None = None,
 ) -> LoadManifest | None:
-    """The window's manifest where it still stands: same files, same target. `org` is compared where it is given."""
+    """The window's manifest where it still stands: same files, same target.
+
+    `org` and `bucket_id` are compared where they are given.
+    """
     own = place.window(window.key)
     found = read_manifest(LoadManifest, bucket, own.manifest(STAGE))
     if found is None or found.settings != load_settings(job) or (org is not None and found.org != org):
+        return None
+    if bucket_id is not None and found.bucket_id != bucket_id:
         return None
     converted = read_manifest(LineProtocolManifest, bucket, own.manifest("line_protocol"))
     return found if converted is not None and found.parent == converted.digest else None
@@ -69,12 +79,12 @@ def load_window(
     """
     own = place.window(window.key)
     converted = _conversion(job, own, window, mapping, bucket)
-    current = current_load(job, place, window, bucket, target.org)
-    if current is not None:
-        return current
     started = time.monotonic()
     chosen = policy or RetryPolicy()
     info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
+    current = current_load(job, place, window, bucket, target.org, info.id)
+    if current is not None:
+        return current
     require_room(target, info, window)
     ledger = retrying(lambda: _begin(job, place, window, converted, mapping, bucket, target, info), chosen)
     resumed = len(ledger.acknowledged)
@@ -88,6 +98,7 @@ def load_window(
         settings=load_settings(job),
         org=target.org,
         bucket=job.target_bucket,
+        bucket_id=info.id,
         measurement=mapping.measurement,
         members=len(ledger.acknowledged),
         points=converted.points - len(ledger.refused),

@@ -68,6 +68,8 @@ class Standing:
     mapping_digest: str
     load_settings: str
     rules: str
+    bucket_id: str | None = None
+    """Id of the target bucket as InfluxDB has it now, "" where there is none; None: InfluxDB was not asked."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,16 @@ class TableProof:
         return fingerprint([(window.key, window.status.value, window.digest) for window in self.windows])
 
 
-def proof_of(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> TableProof:
+def proof_of(
+    config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, bucket_id: str | None = None
+) -> TableProof:
     """Read a job's manifests and say what each window of its grid comes to. Lists once and gets concurrently.
+
+    Args:
+        config: the rules of the checks, and the place of the objects.
+        job: whose table it is.
+        bucket: the export bucket.
+        bucket_id: of the target bucket as InfluxDB has it now, see `Standing`; by default that is not looked at.
 
     Raises:
         Permanent: S3 denies the bucket, or a manifest is damaged.
@@ -174,6 +184,7 @@ def proof_of(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -
         mapping_digest=table.mapping_digest if table else "",
         load_settings=load_settings(job),
         rules=config.validation_rules.fingerprint,
+        bucket_id=bucket_id,
     )
     with ThreadPoolExecutor(READERS, thread_name_prefix="proof") as pool:
         windows = list(job.grid)
@@ -232,6 +243,11 @@ def broken_links(window: Window, manifests: WindowManifests, standing: Standing)
         (
             loaded is not None and loaded.settings != standing.load_settings,
             "the load went to another bucket or measurement",
+        ),
+        (
+            loaded is not None and standing.bucket_id is not None and loaded.bucket_id != standing.bucket_id,
+            "the bucket that it was loaded into is not there any more"
+            + (": another one has its name" if standing.bucket_id else ""),
         ),
     ]
     return tuple(reason for broken, reason in links if broken)
@@ -292,10 +308,10 @@ def _status(
     currency = currency_of(window, manifests, standing)
     if not currency.current:
         return WindowStatus.STALE, "; ".join(currency.reasons)
-    return WindowStatus(verdicts.status), _reason(verdicts, manifests)
+    return WindowStatus(verdicts.status), reason_of(verdicts, manifests)
 
 
-def _reason(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
+def reason_of(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
     """Why a judged window is what it is, in a line."""
     failed = [verdict for verdict in verdicts.verdicts if not verdict.passed]
     if failed:
@@ -306,7 +322,8 @@ def _reason(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
         return "export equals bucket, value by value"
     reasons = [f"{verdict.check} by its tolerance" for verdict in verdicts.verdicts if verdict.severity == "WARN"]
     if manifests.converted and manifests.converted.quarantined:
-        reasons.append(f"{manifests.converted.quarantined:,} rows quarantined")
+        rows = manifests.converted.quarantined
+        reasons.append(f"{rows:,} row{'s' if rows > 1 else ''} quarantined")
     if manifests.loaded and manifests.loaded.refused_lines:
         reasons.append(f"{manifests.loaded.refused_lines:,} lines refused by the server")
     return "passed, not proven: " + ", ".join(reasons)

@@ -8,7 +8,7 @@ from typing import Literal
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
-from ts_migration.influxdb.buckets import set_retention
+from ts_migration.influxdb.buckets import find, set_retention
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord
@@ -50,10 +50,11 @@ def roll_up(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, ta
         Permanent: a window is not settled.
         Transient: InfluxDB or S3 failed for now.
     """
-    proof = proof_of(config, job, bucket)
-    _require_settled(job, proof)
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
+    there = retrying(lambda: find(target, job.target_bucket), policy)
+    proof = proof_of(config, job, bucket, there.id if there else "")
+    _require_settled(job, proof)
     totals = retrying(lambda: _totals(job, target), policy)
     results = [window.result for window in proof.windows]
     verdicts = check_table(results, len(job.grid), totals, config.validation_rules.record_count_tolerance)

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration_tests.orchestration.scripted import FEBRUARY, JANUARY, MARCH, Script
 
 
@@ -150,3 +151,61 @@ def test_a_window_whose_checks_could_not_run_is_not_green(
     script.run(instance, JANUARY)
 
     assert state.now().reasons == {"not checked": (JANUARY,), "not migrated": (FEBRUARY, MARCH)}
+
+
+def rolled_up(script: Script, instance: dg.DagsterInstance) -> None:
+    """As a roll-up leaves it."""
+    check = script.names.all_windows_proven
+    instance.report_runless_asset_event(dg.AssetMaterialization(script.names.migrated))
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(asset_key=check.asset_key, check_name=check.name, passed=True)
+    )
+
+
+def evaluations(script: Script, instance: dg.DagsterInstance) -> list[dg.AssetCheckEvaluation]:
+    """Of `all_windows_proven`, newest first."""
+    found = instance.event_log_storage.get_asset_check_execution_history(script.names.all_windows_proven, limit=10)
+    return [each.event.dagster_event.asset_check_evaluation_data for each in found]  # type: ignore[union-attr]
+
+
+def test_what_was_rolled_up_is_taken_back_once_when_a_window_fails_later(
+    state: StateOf, script: Script, instance: dg.DagsterInstance
+) -> None:
+    script.run_all(instance)
+    rolled_up(script, instance)
+    script.failing = {(FEBRUARY, "checksum")}
+    script.run(instance, FEBRUARY)
+
+    list(state.ticks())
+    list(state.ticks())
+
+    newest, before = evaluations(script, instance)
+    assert before.passed
+    assert (newest.passed, newest.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert newest.metadata["first open windows"].value == FEBRUARY
+
+
+def test_what_was_taken_back_is_rolled_up_again_even_where_no_check_is_newer(
+    state: StateOf, script: Script, instance: dg.DagsterInstance
+) -> None:
+    script.run_all(instance)
+    (first,) = state.ticks()
+    rolled_up(script, instance)
+    assert state.now().rolled_up
+
+    assert revoke_roll_up(instance, script.names, {FEBRUARY: "its bucket is gone"})
+
+    assert not revoke_roll_up(instance, script.names, {FEBRUARY: "its bucket is gone"}), "it is said once"
+    assert not state.now().rolled_up
+    (again,) = state.ticks()
+    assert again.run_key != first.run_key, "Dagster runs a key once"
+    rolled_up(script, instance)
+    assert state.now().rolled_up
+    assert list(state.ticks()) == ["grid.load: rolled up, nothing has changed since"]
+
+
+def test_what_was_never_rolled_up_is_not_taken_back(script: Script, instance: dg.DagsterInstance) -> None:
+    script.run(instance, JANUARY)
+
+    assert not revoke_roll_up(instance, script.names, {FEBRUARY: "not migrated"})
+    assert evaluations(script, instance) == []

@@ -140,3 +140,22 @@ def test_a_failed_window_exports_anew_only_where_the_export_is_blamed(
         assert bucket.get_or_none(place.manifest("export"))
     finally:
         bucket.delete_prefix(place.proof)
+
+
+def test_a_window_that_passes_every_check_is_proven_only_where_its_verdicts_say_so(
+    script: Script, instance: dg.DagsterInstance, s3_url: str
+) -> None:
+    script.passing = {FEBRUARY}
+    made = window_manifests(script.job.grid.window(FEBRUARY), quarantined=3)
+    place = script.config.place(script.job).window(FEBRUARY)
+    assert made.converted
+    made.converted.write(ExportBucket(s3_client(s3_url), "export"), place.manifest("line_protocol"))
+
+    proven, passed = (outcome_of_window(script.run(instance, key), script.names, 1.0) for key in (JANUARY, FEBRUARY))
+
+    assert (proven.status, proven.reason, proven.checks_passed) == ("proven", "", 5)
+    assert (passed.status, passed.reason, passed.checks_passed) == (
+        "passed",
+        "passed, not proven: 3 rows quarantined",
+        5,
+    )

@@ -188,3 +188,19 @@ def test_a_damaged_manifest_is_an_error_with_its_place(bucket: ExportBucket) -> 
     bucket.put(key, b"{")
     with pytest.raises(Permanent, match=r"damaged/2000-01-01/load\.json.*damaged"):
         proof_of(config, job, bucket)
+
+
+@pytest.mark.parametrize("now", ["", "another"])
+def test_a_load_into_a_bucket_that_is_gone_proves_nothing(now: str) -> None:
+    made = window_manifests(WINDOW)
+    assert made.loaded and made.verdicts
+    loaded = made.loaded.model_copy(update={"bucket_id": "one"})
+    verdicts = made.verdicts.model_copy(update={"load": loaded.digest})
+    there = WindowManifests(made.export, made.converted, loaded, verdicts)
+
+    found = window_proof(WINDOW, there, replace(STANDING, bucket_id=now))
+
+    assert (found.status, found.loaded, found.settled) == (WindowStatus.STALE, False, False)
+    assert "the bucket that it was loaded into is not there any more" in found.reason
+    assert window_proof(WINDOW, there, replace(STANDING, bucket_id="one")).status is WindowStatus.PROVEN
+    assert window_proof(WINDOW, there, STANDING).status is WindowStatus.PROVEN, "nobody asked InfluxDB"

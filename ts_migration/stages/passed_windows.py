@@ -1,0 +1,54 @@
+"""What is said of windows that passed every check and are not proven: how many, what was kept out, where it lies."""
+
+from ts_migration.errors import MigrationError
+from ts_migration.line_protocol.rejects import read_quarantine_head
+from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.stages.proof import TableProof, WindowProof, WindowStatus
+
+NAMED_REASONS = 3
+HEAD_BYTES = 262_144
+"""Of a quarantine: enough for its first reasons, whatever its size."""
+
+
+def passed_windows(proof: TableProof, place: TablePlace, bucket: ExportBucket) -> str:
+    """One message for all of a table's windows that only passed, "" where there is none.
+
+    Args:
+        proof: of the table.
+        place: where its objects lie.
+        bucket: read for the reasons of the first such window.
+    """
+    passed = [window for window in proof.windows if window.status is WindowStatus.PASSED]
+    if not passed:
+        return ""
+    count = "1 window passed but is" if len(passed) == 1 else f"{len(passed):,} windows passed but are"
+    parts = [f"{count} not proven"]
+    quarantined, refused = sum(one.quarantined for one in passed), sum(one.refused for one in passed)
+    if quarantined:
+        first = next(one for one in passed if one.quarantined)
+        own = place.window(first.key)
+        rows = f"{quarantined:,} row{'s' if quarantined > 1 else ''}"
+        parts.append(f"{rows} quarantined ({_reasons(first, own.quarantine, bucket)})")
+        parts.append(f"those of the first such window, {first.key}, are in {bucket.uri(own.quarantine)}")
+    if refused:
+        first = next(one for one in passed if one.refused)
+        parts.append(
+            f"{refused:,} lines refused by InfluxDB, of window {first.key} in "
+            f"{bucket.uri(place.window(first.key).refused)}"
+        )
+    if not quarantined and not refused:
+        parts.append(f"window {passed[0].key}: {passed[0].reason.removeprefix('passed, not proven: ')}")
+    return "; ".join(parts)
+
+
+def _reasons(window: WindowProof, key: str, bucket: ExportBucket) -> str:
+    """The different reasons at the head of a window's quarantine."""
+    try:
+        reasons: dict[str, None] = {}
+        for entry in read_quarantine_head(bucket.get_range(key, 0, HEAD_BYTES)):
+            reasons[f"{entry['column']}: {entry['text']}" if entry["column"] else entry["text"]] = None
+            if len(reasons) >= NAMED_REASONS:
+                break
+    except (MigrationError, OSError, ValueError) as error:
+        return f"the reasons of window {window.key} cannot be read: {error}"
+    return "; ".join(reasons)
