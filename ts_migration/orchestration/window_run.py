@@ -38,9 +38,7 @@ class WindowRun:
         """Have what failed checks blame done again, from this stage on; whether that means to export anew."""
         blamed = forget_broken_stages(self.bucket, self.place, since=stage)
         if blamed:
-            context.log.info(
-                f"the last checks of this window failed and blame the {blamed.value}: done again from there"
-            )
+            context.log.info(f"the last checks of this window failed: it is done again from the {blamed.value} on")
         return blamed is Stage.EXPORT
 
 

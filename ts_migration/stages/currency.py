@@ -22,8 +22,11 @@ def is_loaded(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolM
 
 def conversion_is_usable(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolManifest) -> bool:
     """Whether its parts are loaded already, or still lie there whole."""
-    if is_loaded(bucket, place, converted):
-        return True
+    return is_loaded(bucket, place, converted) or parts_are_there(bucket, place, converted)
+
+
+def parts_are_there(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolManifest) -> bool:
+    """Whether the line protocol parts lie there whole."""
     there = {found.key: found.size for found in bucket.list(place.line_protocol)}
     return converted.members_key in there and all(there.get(part.key) == part.bytes for part in converted.parts)
 
@@ -33,6 +36,11 @@ def export_is_usable(bucket: ExportBucket, place: WindowPlace, export: ExportMan
     converted = read_manifest(LineProtocolManifest, bucket, place.manifest("line_protocol"))
     if converted is not None and converted.parent == export.digest:
         return conversion_is_usable(bucket, place, converted)
+    return files_are_there(bucket, export)
+
+
+def files_are_there(bucket: ExportBucket, export: ExportManifest) -> bool:
+    """Whether the exported files lie there whole."""
     there: dict[str, ObjectInfo] = {}
     for folder in {file.key.rsplit("/", 1)[0] for file in export.files}:
         there.update((found.key, found) for found in bucket.list(folder + "/"))

@@ -6,8 +6,9 @@ Neither is an export: it may be the only copy of rows that the source no longer 
 """
 
 from ts_migration.influxdb.ledger import intent_key
-from ts_migration.manifests import ExportManifest, VerdictsManifest, read_manifest
+from ts_migration.manifests import ExportManifest, LineProtocolManifest, VerdictsManifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
+from ts_migration.stages.currency import files_are_there, parts_are_there
 from ts_migration.validation.verdict import Stage, Status
 
 _STAGES = {Stage.EXPORT: "export", Stage.CONVERSION: "line_protocol", Stage.LOAD: "load"}
@@ -17,8 +18,9 @@ _STAGES = {Stage.EXPORT: "export", Stage.CONVERSION: "line_protocol", Stage.LOAD
 def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage) -> Stage | None:
     """Drop the manifests of the earliest stage that failed verdicts blame and of those after it, the export excepted.
 
-    A check that blames none is taken to blame the export. Where that is blamed nothing is dropped: the caller exports
-    anew, and what was made from the old export falls with it, by its parent's digest. Verdicts about an export that was
+    A check that blames none is taken to blame the export. Where that is blamed, or the files
+    that the blamed stage reads are gone, nothing is dropped: the caller exports anew, and what was made from the old
+    export falls with it, by its parent's digest. Verdicts about an export that was
     replaced since blame nothing.
 
     Args:
@@ -27,7 +29,7 @@ def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage)
         since: the stage that runs now; where an earlier one is blamed nothing is dropped, for it would not run.
 
     Returns:
-        The earliest blamed stage, to be done again; None where there is none.
+        The earliest stage to be done again; None where there is none.
     """
     verdicts = read_manifest(VerdictsManifest, bucket, place.verdicts)
     if verdicts is None or verdicts.status != Status.FAILED.value:
@@ -37,14 +39,26 @@ def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage)
     first = min(blamed, key=order.index, default=Stage.EXPORT)
     if order.index(first) < order.index(since):
         return None
-    if first is Stage.EXPORT:
-        export = read_manifest(ExportManifest, bucket, place.manifest(_STAGES[first]))
-        return first if export is not None and export.digest == verdicts.export else None
+    export = read_manifest(ExportManifest, bucket, place.manifest(_STAGES[Stage.EXPORT]))
+    if export is None or export.digest != verdicts.export:
+        return None
+    if not _can_begin_at(first, bucket, place, export):
+        return Stage.EXPORT if since is Stage.EXPORT else None
     for stage in order[order.index(first) :]:
         bucket.delete(place.manifest(_STAGES[stage]))
     _forget_acknowledgements(bucket, place)
     bucket.delete(place.verdicts)
     return first
+
+
+def _can_begin_at(stage: Stage, bucket: ExportBucket, place: WindowPlace, export: ExportManifest) -> bool:
+    """Whether the files that a stage reads are still there: after the final cleanup only a new export gives them."""
+    if stage is Stage.EXPORT:
+        return False
+    if stage is Stage.CONVERSION:
+        return files_are_there(bucket, export)
+    converted = read_manifest(LineProtocolManifest, bucket, place.manifest(_STAGES[Stage.CONVERSION]))
+    return converted is not None and parts_are_there(bucket, place, converted)
 
 
 def _forget_acknowledgements(bucket: ExportBucket, place: WindowPlace) -> None:

@@ -123,8 +123,11 @@ def test_a_failed_window_exports_anew_only_where_the_export_is_blamed(
     place = script.config.place(script.job).window(JANUARY)
     verdicts = five(record_count={"passed": False, "stage": blamed})
     made = window_manifests(script.job.grid.window(JANUARY), status="failed", verdicts=verdicts)
-    assert made.export and made.verdicts
+    assert made.export and made.converted and made.verdicts
     made.export.write(bucket, place.manifest("export"))
+    index = f"{place.line_protocol}members.json"
+    made.converted.model_copy(update={"members_key": index}).write(bucket, place.manifest("line_protocol"))
+    bucket.put(index, b"{}")
     made.verdicts.write(bucket, place.verdicts)
     asked: list[bool] = []
 
@@ -139,6 +142,7 @@ def test_a_failed_window_exports_anew_only_where_the_export_is_blamed(
         assert asked == [redo]
         assert bucket.get_or_none(place.manifest("export"))
     finally:
+        bucket.delete_prefix(place.bulk)
         bucket.delete_prefix(place.proof)
 
 

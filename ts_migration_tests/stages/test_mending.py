@@ -107,3 +107,32 @@ def test_after_the_delete_that_the_checks_name_another_load_mends_the_window(mig
     delete_points(migration.stack.target, migration.job.target_bucket, migration.job.measurement, span)
     assert forget(migration) is Stage.LOAD
     assert migration.run().status == "proven"
+
+
+def test_a_spoiled_bucket_after_cleanup_and_expiry_costs_no_proof(migration: Migration) -> None:
+    migration.run()
+    day = Window(START + 24 * HOUR, START + 48 * HOUR)
+    delete_points(migration.stack.target, migration.job.target_bucket, migration.job.measurement, day)
+    migration.check()
+    migration.stack.bucket.delete_prefix(migration.place.bulk)
+    expire(migration, days=10)
+    before = objects_of(migration)
+
+    assert forget(migration, Stage.LOAD) is None
+    assert forget(migration) is Stage.EXPORT, "only a new export could give the files again"
+    with pytest.raises(Refused, match="Timestream holds 168 now"):
+        redo_export(migration)
+
+    assert objects_of(migration) == before
+
+
+def test_a_spoiled_bucket_after_the_cleanup_is_mended_by_a_new_export(migration: Migration) -> None:
+    migration.run()
+    day = Window(START + 24 * HOUR, START + 48 * HOUR)
+    delete_points(migration.stack.target, migration.job.target_bucket, migration.job.measurement, day)
+    migration.check()
+    migration.stack.bucket.delete_prefix(migration.place.bulk)
+
+    assert forget(migration) is Stage.EXPORT
+    redo_export(migration)
+    assert migration.run().status == "proven"
