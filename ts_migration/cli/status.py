@@ -38,6 +38,9 @@ def status(config: ConfigOption = None) -> None:
     if any(one.failed for one in found):
         note("next: ts-migration execute tries failed windows again")
         raise typer.Exit(ExitCode.FAILED)
+    if any(one.state == "no longer proven" for one in found):
+        note("next: ts-migration execute loads again what is not in the bucket any more")
+        raise typer.Exit(ExitCode.FAILED)
     if any(not one.proven for one in found):
         note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")
         raise typer.Exit(ExitCode.FAILED)

@@ -27,6 +27,8 @@ class JobStatus:
     last_error: str
     proven: bool = True
     """Whether the roll-up found every window proven: windows with quarantined rows are green, and only passed."""
+    revoked: bool = False
+    """The roll-up was taken back since: a window's checks are green and speak of a bucket that is gone."""
 
     @property
     def state(self) -> str:
@@ -34,6 +36,8 @@ class JobStatus:
         if self.running:
             return "running"
         if self.green == self.windows:
+            if self.revoked:
+                return "no longer proven"
             if not self.rolled_up:
                 return "complete"
             return "migrated" if self.proven else "migrated, not proven"
@@ -62,6 +66,7 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         failed=tuple(sorted(state.failed)),
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
+        revoked=bool(state.revoked),
         proven=not state.rolled_up or table_check(instance, names).passed,
         last_error="" if state.complete else last_error_of(instance, names),
     )

@@ -86,7 +86,7 @@ def test_windows_of_a_bucket_that_is_gone_are_no_proof_until_they_are_loaded_aga
     assert "digests" not in validated.stdout
     assert reports(stack) == before
     assert migrated_manifests(stack) == []
-    assert " complete " in state_of(stack, "plants.yaml")
+    assert " no longer proven " in state_of(stack, "plants.yaml")
 
     again = stack.run("execute", "--config", "plants.yaml")
 
