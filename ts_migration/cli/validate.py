@@ -33,8 +33,12 @@ def validate(
     database: Annotated[str | None, typer.Option("--database", help="Source database of the table to check.")] = None,
     table_name: Annotated[str | None, typer.Option("--table", help="Source table to check.")] = None,
     bucket: Annotated[str | None, typer.Option("--bucket", help="Bucket that the table went to.")] = None,
-    start_time: Annotated[str | None, typer.Option("--start-time", help="Check from this time.")] = None,
-    end_time: Annotated[str | None, typer.Option("--end-time", help="Check until this time.")] = None,
+    start_time: Annotated[
+        str | None, typer.Option("--start-time", help="Start of the job's range; a part of it is refused for now.")
+    ] = None,
+    end_time: Annotated[
+        str | None, typer.Option("--end-time", help="End of the job's range; a part of it is refused for now.")
+    ] = None,
 ) -> None:
     """Check every loaded window again, on both systems. Exit code 0: proven, 1: not proven, 2: could not check.
 
