@@ -46,9 +46,10 @@ class Manifest(BaseModel):
     def digest(self) -> str:
         """sha256 of the canonical JSON without `written_at` and `seconds`: children name their parent by it.
 
-        Work that is done again and comes to the same result keeps its digest, and with it what was built on it.
+        Work that is done again and comes to the same result keeps its digest, and with it what was built on it. Values
+        that are their defaults are left out, so that a later version may add some without disowning earlier proofs.
         """
-        content = self.model_dump(mode="json", exclude={"written_at", "seconds"})
+        content = self.model_dump(mode="json", exclude={"written_at", "seconds"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def write(self, bucket: ExportBucket, key: str) -> Self:
@@ -241,6 +242,8 @@ class LoadManifest(Manifest):
     resumed_members: int
     refused_lines: int
     """Lines that the server refused by name; they are in the quarantine."""
+    connections: int = 0
+    """Most requests that were in flight at a time."""
     seconds: float
 
 

@@ -45,8 +45,11 @@ Observer = Callable[[pl.DataFrame], None]
 
 
 def convert_settings(job: MigrationJob) -> str:
-    """Fingerprint of what the parts depend on beside mapping and export: how they are cut and compressed."""
-    return fingerprint(STAGE, job.batch_size, job.compression)
+    """Fingerprint of what the parts depend on beside mapping and export: how they are compressed.
+
+    Not how they are cut: a load cuts members that are larger than batch_size, see `influxdb.writer`.
+    """
+    return fingerprint(STAGE, job.gzip_level)
 
 
 def current_conversion(
@@ -54,7 +57,7 @@ def current_conversion(
 ) -> LineProtocolManifest | None:
     """The window's manifest where it still stands: same export, mapping and clip, parts there or already loaded.
 
-    How parts are cut and compressed matters only until they are loaded.
+    How parts are compressed matters only until they are loaded.
     """
     own = place.window(window.key)
     found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
@@ -186,7 +189,7 @@ def _write_parts(
     frame_rows = FrameSize(job.batch_size).rows(export.columns)
     with (
         tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
-        PartsWriter(bucket, own.line_protocol, job.batch_size, job.compression) as writer,
+        PartsWriter(bucket, own.line_protocol, job.batch_size, job.gzip_level) as writer,
     ):
         quarantine = QuarantineWriter(quarantine_file)
         for frame in export_frames(bucket, export, mapping, frame_rows):
