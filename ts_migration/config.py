@@ -141,6 +141,29 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class RewriteRules(Section):
+    """What is put in place of what line protocol cannot say, instead of quarantining the row. All off by default.
+
+    What each does is in `line_protocol.rewrites`. They may change at any time: only windows with such rows are redone.
+    """
+
+    trailing_backslash: Literal["drop"] | None = None
+    """Backslashes at the end of a tag value."""
+    newline_in_tag: Literal["space", "escape"] | None = None
+    """Line feeds in a tag value; escape writes a backslash and an n."""
+    float_not_finite: Literal["drop"] | None = None
+    """NaN and infinities: the point is written without that field."""
+    string_too_long: Literal["cut"] | None = None
+    """Strings above 1 MiB."""
+    integer_not_exact: Literal["round"] | None = None
+    """Integers that `types` makes floats and that no float equals."""
+
+    @property
+    def active(self) -> dict[str, str]:
+        """Rule -> what it puts in place, of those that are on."""
+        return self.model_dump(exclude_none=True)
+
+
 class MappingOptions(Section):
     """How rows become points where the defaults are not wanted (see `line_protocol.mapping`)."""
 
@@ -157,6 +180,8 @@ class MappingOptions(Section):
     types: dict[str, Literal["float"]] = Field(default_factory=dict)
     """Field key -> wider type. Only integer to float; an integer that a float cannot hold exactly is quarantined."""
     timestamp_measures: Literal["integer_ns", "rfc3339"] = "integer_ns"
+    rewrite: RewriteRules = Field(default_factory=RewriteRules)
+    """Not part of the frozen mapping."""
 
 
 class MigrationJob(Section):
@@ -185,6 +210,8 @@ class MigrationJob(Section):
     compression: Compression = 1
     """gzip level of the members; None (`none`) sends them uncompressed, for a fast network and a busy server."""
     allow_existing_data: bool = False
+    series_limit: int = Field(default=10_000_000, ge=1)
+    """Series with their field keys above which `plan` warns. 10 million is the vendor's ceiling for one node."""
 
     @model_validator(mode="before")
     @classmethod
@@ -232,7 +259,7 @@ class MigrationJob(Section):
     @property
     def mapping_fingerprint(self) -> str:
         """Fingerprint of the options that the mapping is resolved from."""
-        return fingerprint(self.measurement, self.mapping.model_dump(mode="json"))
+        return fingerprint(self.measurement, self.mapping.model_dump(mode="json", exclude={"rewrite"}))
 
 
 class MigrationSettings(Section):
@@ -378,6 +405,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
     "mapping": MappingOptions,
+    "rewrite": RewriteRules,
 }
 
 

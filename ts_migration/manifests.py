@@ -218,6 +218,21 @@ class LineProtocolManifest(Manifest):
     """Object with the 4,096 x 64 histogram of the export frames."""
     series: int
     seconds: float
+    rewrite: dict[str, str] = Field(default_factory=dict)
+    """Rewrite rules that were on."""
+    rewritten: dict[str, int] = Field(default_factory=dict)
+    """Rule -> rows that were written because of it, and not as the source has them."""
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Reason -> rows quarantined for it."""
+
+    @property
+    def altered(self) -> int:
+        """Rows that the bucket does not hold as the source does: quarantined or rewritten."""
+        return self.quarantined + sum(self.rewritten.values())
+
+    def follows(self, rules: dict[str, str]) -> bool:
+        """Whether these rewrite rules would come to the same: the same rules, or no row that any could touch."""
+        return self.rewrite == rules or not self.altered
 
 
 class LoadManifest(Manifest):

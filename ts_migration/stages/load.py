@@ -4,8 +4,6 @@ A window whose manifest still stands is left alone. How requests are sent and wh
 whether what came out is right is for the checks.
 """
 
-import gzip
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +15,8 @@ from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import Ledger, LoadIntent, intent_key, read_intent
 from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
-from ts_migration.influxdb.reader import counts, field_types
+from ts_migration.influxdb.reader import counts
+from ts_migration.influxdb.refused import refused_bytes
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.influxdb.writer import Writer
 from ts_migration.line_protocol.files import members_of, read_members
@@ -27,6 +26,7 @@ from ts_migration.manifests import LineProtocolManifest, LoadManifest, fingerpri
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.target_types import require_types
 from ts_migration.windows import Window
 
 STAGE = "load"
@@ -154,7 +154,7 @@ def _begin(
     journals: Path | None,
 ) -> Ledger:
     """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
-    _require_types(job, converted, mapping, target)
+    require_types(job, mapping, target, {field for field, values in converted.values.items() if values})
     own = place.window(window.key)
     found = sum(counts(target, job.target_bucket, mapping.measurement, window).values())
     intent = LoadIntent(
@@ -188,23 +188,6 @@ def _begin(
         # Somebody deleted the points since: what was acknowledged is not there any more.
         ledger.forget()
     return ledger
-
-
-def _require_types(job: MigrationJob, converted: LineProtocolManifest, mapping: Mapping, target: Target) -> None:
-    """A field that the bucket holds with another type would be dropped point by point, or be unreadable over shards."""
-    there = field_types(target, job.target_bucket, mapping.measurement)
-    wrong = [
-        f"{field.field!r} is mapped to {field.type.value} and there it is {' and '.join(there[field.field])}"
-        for field in mapping.fields
-        if converted.values.get(field.field) and there.get(field.field, (field.type.value,)) != (field.type.value,)
-    ]
-    if wrong:
-        raise Refused(
-            f"the bucket {job.target_bucket!r} holds fields of {mapping.measurement!r} with another type: "
-            + "; ".join(wrong[:5]),
-            where=f"{target.url}, job {job.job_name!r}",
-            next_step="choose another target_bucket or mapping.measurement, or delete the measurement there",
-        )
 
 
 def _write(
@@ -279,6 +262,4 @@ def _keep_refused(bucket: ExportBucket, own: WindowPlace, ledger: Ledger) -> Non
     if not ledger.refused:
         bucket.delete(own.refused)
         return
-    rows = [{"line": each.line, "reason": each.reason, "member": each.body} for each in ledger.refused]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    bucket.put(own.refused, gzip.compress(text.encode("utf-8", "surrogateescape"), mtime=0))
+    bucket.put(own.refused, refused_bytes(ledger.refused))
