@@ -1,4 +1,4 @@
-"""What was kept out of the bucket: rows that line protocol cannot say, lines that InfluxDB refused, what could end that.
+"""What was kept out of the bucket: rows that line protocol cannot say, lines that InfluxDB refused; and what ends that.
 
 Reads the export bucket alone. Why a row is quarantined is decided in `line_protocol`; doing windows again is the
 orchestrator's.
