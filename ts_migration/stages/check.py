@@ -21,7 +21,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.influxdb.shard_types import types_in_window
-from ts_migration.line_protocol.files import crc_of
+from ts_migration.line_protocol.files import check_part, members_of
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.rewrites import say
 from ts_migration.manifests import (
@@ -244,12 +244,19 @@ def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, s
 def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
     """Parts that are not what the conversion wrote: loading them again would spoil the bucket again."""
     spoiled = []
+    try:
+        members = members_of(bucket, converted.members_key)
+    except Missing:
+        return ()
+    except Permanent:
+        return tuple(bucket.uri(part.key) for part in converted.parts)
     for part in converted.parts:
         try:
-            if crc_of(bucket, part.key) != part.crc32:
-                spoiled.append(bucket.uri(part.key))
+            check_part(bucket, part, members)
         except Missing:
             continue
+        except Permanent:
+            spoiled.append(bucket.uri(part.key))
     return tuple(spoiled)
 
 
