@@ -1,4 +1,4 @@
-"""`ts-migration quarantine`: what was kept out of the bucket. `operations.quarantine` reads it, `execute` replays it."""
+"""`ts-migration quarantine`: what was kept out of the bucket. `operations.quarantine` reads it, `execute` replays."""
 
 from typing import TYPE_CHECKING, Annotated
 
