@@ -53,6 +53,8 @@ def _rclone(data: Path, *, taken: int) -> Iterator[int]:
     try:
         while server.poll() is None and not answers(f"http://{LOOPBACK}:{port}/", HEALTHY):
             time.sleep(0.02)
+        if server.poll() is not None:
+            sys.exit("rclone ended while it started")
         yield port
     finally:
         server.terminate()
