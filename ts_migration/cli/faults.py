@@ -24,7 +24,9 @@ def set_(
     times: Annotated[int | None, typer.Option(help="Requests that are hit at most; by default for ever.")] = None,
     every: Annotated[int, typer.Option(help="Hit each n-th of the matching requests.")] = 1,
     share: Annotated[float | None, typer.Option(help="Hit this part of them, 0 to 1, chosen by --seed.")] = None,
-    on: Annotated[str, typer.Option(help="Only requests whose label matches this glob, such as 'PUT /*'.")] = "",
+    on: Annotated[
+        str, typer.Option(help="Only requests whose label matches this glob, such as 'PUT */manifests/*'.")
+    ] = "",
     retry_after: Annotated[
         float | None, typer.Option(help="Seconds that throttle and unavailable ask to wait.")
     ] = None,

@@ -129,12 +129,15 @@ def _s3_refusal(rule: FaultRule) -> Refusal:
     return Refusal(status, {"Content-Type": "application/xml"} | _waits(rule), body.encode())
 
 
-OWN_AGENT = "embedded-timestream"
-"""In the User-Agent of the embedded Timestream's S3 client: what UNLOAD writes goes round S3's faults, has its own."""
+OWN_AGENT = "embedded-stack"
+"""In the User-Agent of the stack's own S3 clients: what `local up` makes and UNLOAD writes goes round S3's faults.
+
+Timestream has faults of its own for what UNLOAD writes.
+"""
 
 
 def _s3_is_own(scope: Scope) -> bool:
-    """The unsigned look of `local up`, and the embedded Timestream's own writing."""
+    """The unsigned look of `local up`, and the stack's own clients."""
     if scope["path"] == "/" and not _header(scope, b"authorization"):
         return True
     return OWN_AGENT in _header(scope, b"user-agent")
