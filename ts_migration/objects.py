@@ -34,8 +34,8 @@ REPORT_PREFIX = "reports/"
 _ONE_PUT_BYTES = 4 * 1024 * 1024
 """Up to this size one request is quicker than the threads of a parallel transfer."""
 
-_READS = 3
-"""How often a small object is asked for while its body breaks off."""
+_READS = 6
+"""How often a small object is asked for while its body breaks off: as often as boto3 sends a request."""
 
 _RETRYABLE_CODES = {
     "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",

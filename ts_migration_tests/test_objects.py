@@ -49,7 +49,7 @@ def test_a_body_that_breaks_off_is_asked_for_again():
 
 
 def test_a_body_that_breaks_off_every_time_is_transient():
-    client = ScriptedS3(*[BROKEN] * 3)
+    client = ScriptedS3(*[BROKEN] * 6)
     with pytest.raises(Transient, match=r"s3://b/k: ResponseStreamingError"):
         bucket(client).get("k")
 
