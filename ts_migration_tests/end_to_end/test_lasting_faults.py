@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from ts_migration.local.faults.setting import clear_faults, list_faults
 from ts_migration_tests.embedded_stack import EmbeddedStack, configuration
 from ts_migration_tests.end_to_end.history import unfinished
 from ts_migration_tests.end_to_end.manifests import Objects
@@ -36,12 +37,11 @@ STAGES = {"timestream": [], "s3": ["export"], "influxdb": ["export", "line_proto
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that a fault has ended, in seconds; what `faults list` and `local status` told, and what was done."""
+    """A command that a fault has ended, in seconds; how many requests the fault hit, and the stages that were done."""
 
     answer: subprocess.CompletedProcess[str]
     seconds: float
-    listed: str
-    status: str
+    hit: int
     done: list[str]
 
 
@@ -52,7 +52,6 @@ class Journey:
     stack: EmbeddedStack
     ended: dict[str, Ended]
     last: subprocess.CompletedProcess[str]
-    status: str
 
 
 def fail(stack: EmbeddedStack, objects: Objects, service: str) -> Ended:
@@ -63,11 +62,10 @@ def fail(stack: EmbeddedStack, objects: Objects, service: str) -> Ended:
     started = time.monotonic()
     ended = stack.run("execute")
     seconds = time.monotonic() - started
-    listed, status = stack.run("local", "faults", "list"), stack.run("local", "status")
+    (fault,) = list_faults(stack.folder)
     done = [stage for stage in ("export", "line_protocol", "load", "verdicts") if objects.has(WINDOW, stage)]
-    cleared = stack.run("local", "faults", "clear", service)
-    assert cleared.stdout.strip() == f"cleared: {service}"
-    return Ended(ended, seconds, listed.stdout, status.stdout + status.stderr, done)
+    clear_faults(stack.folder)
+    return Ended(ended, seconds, fault.hit, done)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +77,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         stack.write_config(CONFIG)
         objects = Objects(stack, f"ons_energy_data/{TABLE}")
         ended = {service: fail(stack, objects, service) for service in LASTING}
-        last = stack.run("execute")
-        yield Journey(stack, ended, last, stack.run("local", "faults", "list").stdout)
+        yield Journey(stack, ended, stack.run("execute"))
     finally:
         stack.down()
 
@@ -103,16 +100,12 @@ def test_what_was_done_before_the_fault_stays_done(journey, service):
 
 
 @pytest.mark.parametrize("service", LASTING)
-def test_list_and_status_tell_of_the_fault(journey, service):
-    ended = journey.ended[service]
-    (row,) = [line for line in ended.listed.splitlines() if line.startswith(service)]
-    assert LASTING[service][0] in row
-    assert int(row.split()[-1].replace(",", "")) > 0, "the fault never happened"
-    assert f"{service} was told to misbehave: {LASTING[service][0]}" in ended.status
+def test_the_fault_happened_and_was_not_tried_for_ever(journey, service):
+    # Retries of boto3, of the tool and of Dagster: each layer has its own, and none multiplies those of the others twice.
+    assert 1 <= journey.ended[service].hit <= 24
 
 
 def test_once_no_fault_is_left_the_same_command_ends_proven(journey):
-    assert journey.status.strip() == "no fault is set"
     assert journey.last.returncode == 0, journey.last.stdout + journey.last.stderr
     objects = Objects(journey.stack, f"ons_energy_data/{TABLE}")
     assert objects.statuses() == {WINDOW: "proven"}

@@ -8,7 +8,7 @@ import urllib3
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, parse_config
-from ts_migration.errors import Transient
+from ts_migration.errors import Permanent, Transient
 from ts_migration.objects import BULK_PREFIX, ExportBucket
 from ts_migration.operations.findings import FindingStatus, failed
 from ts_migration.operations.prerequisites import look_at_prerequisites
