@@ -201,7 +201,6 @@ def test_credentials_that_are_refused_are_told_once_a_component(variables, monke
 
 
 def test_no_region_is_one_message(variables, monkeypatch):
-    from ts_migration.errors import Permanent
 
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
