@@ -34,6 +34,9 @@ REPORT_PREFIX = "reports/"
 _ONE_PUT_BYTES = 4 * 1024 * 1024
 """Up to this size one request is quicker than the threads of a parallel transfer."""
 
+_READS = 6
+"""How often a small object is asked for while its body breaks off: as often as boto3 sends a request."""
+
 _RETRYABLE_CODES = {
     "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
     "RequestTimeout", "InternalError", "InternalServerException", "InternalFailure", "ServiceUnavailable",
@@ -43,7 +46,7 @@ _DENIED_CODES = {
     "AccessDenied", "AccessDeniedException", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
     "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
 }  # fmt: skip
-_MISSING_CODES = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFoundException"}
+_MISSING_CODES = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFoundException", "InvalidRange", "416"}
 
 
 def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
@@ -68,12 +71,21 @@ def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
     if code in _RETRYABLE_CODES:
-        return Transient(f"{code}: {message}", where=where)
+        return Transient(f"{code}: {message}", where=where, retry_after_s=_retry_after_s(error))
     if code in _MISSING_CODES:
         return Missing(f"{code}: {message}", where=where)
     if code in _DENIED_CODES:
         return Permanent(f"{code}: {message}", where=where, next_step="check the credentials and their IAM policy")
     return Permanent(f"{code}: {message}", where=where)
+
+
+def _retry_after_s(error: ClientError) -> float | None:
+    """Seconds that the service asks to wait, where it says so as a number: boto3 itself reads no Retry-After."""
+    text = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return None
 
 
 def raise_aws_error(error: ClientError | BotoCoreError, where: str) -> NoReturn:
@@ -214,10 +226,7 @@ class ExportBucket:
         Raises:
             Missing: there is none.
         """
-        try:
-            return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            raise_aws_error(error, self.uri(key))
+        return self._read(key)[0]
 
     def get_or_none(self, key: str) -> bytes | None:
         """The whole object, or None where there is none."""
@@ -228,10 +237,34 @@ class ExportBucket:
 
     def get_range(self, key: str, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`."""
-        try:
-            return self.client.get_object(Bucket=self.name, Key=key, Range=_span(offset, length))["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            raise_aws_error(error, self.uri(key))
+        return self.span(key, offset, length)[0]
+
+    def span(self, key: str, offset: int, length: int) -> tuple[bytes, int]:
+        """At most `length` bytes from `offset`, and the size of the whole object, by one request.
+
+        Raises:
+            Missing: there is no object, or it ends before `offset`.
+        """
+        return self._read(key, _span(offset, length))
+
+    def _read(self, key: str, span: str | None = None) -> tuple[bytes, int]:
+        """Bytes and the whole object's size. boto3's own retries end where a body begins: one that breaks is ours."""
+        asked = {"Range": span} if span else {}
+        for attempt in range(1, _READS + 1):
+            try:
+                answer = self.client.get_object(Bucket=self.name, Key=key, **asked)  # type: ignore[arg-type]
+            except (ClientError, BotoCoreError) as error:
+                raise_aws_error(error, self.uri(key))
+            try:
+                body = answer["Body"].read()
+            except BotoCoreError as error:
+                if attempt == _READS:
+                    raise_aws_error(error, self.uri(key))
+                continue
+            # `bytes 100-199/200`; an answer without it is the whole object.
+            whole = answer.get("ContentRange", "").rpartition("/")[2]
+            return body, int(whole) if whole.isdigit() else len(body)
+        raise AssertionError("unreachable")
 
     def open(self, key: str, offset: int = 0, length: int | None = None) -> Any:
         """A streaming body (read(n), close()) of `length` bytes from `offset`, by default of the whole object.

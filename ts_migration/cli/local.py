@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli.console import bytes_text, note, say, table
+from ts_migration.cli import faults
+from ts_migration.cli.console import bytes_text, note, say, table, warn
 from ts_migration.errors import ConfigurationError, ExitCode
 
 app = typer.Typer(
@@ -14,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(faults.app, name="faults")
 
 
 @app.command(epilog="Example: ts-migration local up && ts-migration local seed")
@@ -29,6 +31,10 @@ def up() -> None:
     say("started" if done.started else "already running: nothing was started")
     if done.kept_variables:
         note(f"left as you set them in .env, outside our block: {', '.join(done.kept_variables)}")
+    if done.cleared_faults:
+        note(f"faults of an earlier stack were cleared: {', '.join(done.cleared_faults)}")
+    if done.faults:
+        warn(f"told to misbehave: {', '.join(done.faults)}; ts-migration local faults clear ends it")
     note("./.env points commands and Dagit of this folder at the stack")
     note('for other programs: eval "$(ts-migration local env)"')
 
@@ -40,7 +46,7 @@ def down(
         typer.Option("--delete-data", help="Delete what the servers stored, their lines in ./.env, and the runs."),
     ] = False,
 ) -> None:
-    """Stop the servers. Their data stays for the next `up`, unless --delete-data is given."""
+    """Stop the servers and clear their faults. Their data stays for the next `up`, unless --delete-data is given."""
     from ts_migration.local import stack
 
     stopped = stack.down(Path.cwd(), delete_data=delete_data)
@@ -51,7 +57,7 @@ def down(
 
 @app.command(epilog="Example: ts-migration local status")
 def status() -> None:
-    """Show each server: whether it runs, its URL, its data on disk and its log. Exit code 1 unless all run."""
+    """Show each server: whether it runs, its URL, data on disk, log and faults. Exit code 1 unless all run."""
     from ts_migration.local import stack
 
     found = stack.status(Path.cwd())
@@ -62,6 +68,9 @@ def status() -> None:
         (one.service.value, one.state, one.url, str(one.pid or ""), bytes_text(one.bytes), one.log) for one in found
     ]
     table(["server", "state", "url", "pid", "data", "log"], rows, right=["data"])
+    for one in found:
+        if one.faults:
+            warn(f"{one.service.value} was told to misbehave: {', '.join(one.faults)}; ts-migration local faults list")
     if any(one.state != "running" for one in found):
         raise typer.Exit(ExitCode.FAILED)
 

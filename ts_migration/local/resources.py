@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ts_migration.local.faults.dialects import OWN_AGENT
 from ts_migration.local.state import Service, StackState
 from ts_migration.local.variables import EXPORT_BUCKET, LAMBDA_NAME, REGION, ROLE_NAME, STATE_MACHINE_NAME, TOPIC_NAME
 from ts_migration.objects import raise_aws_error
@@ -94,6 +95,7 @@ def _client(state: StackState, name: str, service: Service = Service.AWS) -> Any
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 5},
             proxies={},
+            user_agent_extra=OWN_AGENT,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ts_migration.local import s3_server
+from ts_migration.local.faults.rules import rules_file
 from ts_migration.local.processes import LOOPBACK
 from ts_migration.local.state import Service, StackState
 from ts_migration.local.variables import ORG, SETUP_BUCKET, aws_variables
@@ -41,18 +42,24 @@ def _listen(state: StackState, service: Service) -> list[str]:
 
 
 def _s3(state: StackState, data: Path) -> list[str]:
-    return s3_server.command(state.ports[Service.S3], data)
+    faults = rules_file(data)
+    if not faults.is_file():
+        return s3_server.command(state.ports[Service.S3], data)
+    # rclone cannot misbehave: a program that can stands in front of it while it shall.
+    program = [sys.executable, "-m", "ts_migration.local.faults", "--port", str(state.ports[Service.S3])]
+    return [*program, "--data", str(data), "--faults", str(faults)]
 
 
 def _timestream(state: StackState, data: Path) -> list[str]:
     program = [sys.executable, "-m", "ts_migration.local.timestream", *_listen(state, Service.TIMESTREAM)]
-    return [*program, "--data", str(data), "--s3-endpoint", state.url(Service.S3)]
+    faults = ["--faults", str(rules_file(data))]
+    return [*program, "--data", str(data), "--s3-endpoint", state.url(Service.S3), *faults]
 
 
 def _influxdb(state: StackState, data: Path) -> list[str]:
     program = [sys.executable, "-m", "ts_migration.local.influxdb", *_listen(state, Service.INFLUXDB)]
     setup = ["--org", ORG, "--bucket", SETUP_BUCKET, "--token-env", _TOKEN_VARIABLE, "--version", INFLUXDB_VERSION]
-    return [*program, "--data", str(data), *setup]
+    return [*program, "--data", str(data), *setup, "--faults", str(rules_file(data))]
 
 
 def _aws(state: StackState, _data: Path) -> list[str]:

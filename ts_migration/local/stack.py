@@ -13,19 +13,24 @@ from pathlib import Path
 from ts_migration.dotenv import FILE_NAME, STACK_BLOCK, remove_block, write_block
 from ts_migration.environment import default_dagster_home, remember
 from ts_migration.errors import Missing, Permanent
+from ts_migration.local.faults.rules import FaultyService, read_rules, rules_file, write_rules
 from ts_migration.local.processes import PortTaken, alive, answers, await_health, free_port, port_is_free, start, stop
 from ts_migration.local.resources import make_resources
 from ts_migration.local.servers import SERVERS
 from ts_migration.local.state import Service, StackFolder, StackState
 from ts_migration.local.variables import stack_variables
 
+_FAULTY = frozenset(Service(service.value) for service in FaultyService)
 _STARTS = 5
 """A free port may be taken by another before our server has it: that often a new one is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """One server as `local status` shows it: running, not answering or stopped; `bytes` is its data on disk."""
+    """One server as `local status` shows it: running, not answering or stopped; `bytes` is its data on disk.
+
+    `faults` are the kinds that it was told to misbehave in.
+    """
 
     service: Service
     state: str
@@ -33,15 +38,21 @@ class ServiceStatus:
     pid: int | None
     bytes: int
     log: Path
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What `up` did: servers started now, and variables of `.env` that are the user's own and were left alone."""
+    """What `up` did: servers started now, and variables of `.env` that are the user's own and were left alone.
+
+    `faults` are services that still misbehave, as they were told to before; `cleared_faults`, those that no longer do.
+    """
 
     state: StackState
     started: tuple[Service, ...]
     kept_variables: tuple[str, ...]
+    faults: tuple[FaultyService, ...] = ()
+    cleared_faults: tuple[FaultyService, ...] = ()
 
 
 def up(cwd: Path, report: Callable[[str], None] = lambda _line: None) -> Started:
@@ -58,6 +69,8 @@ def up(cwd: Path, report: Callable[[str], None] = lambda _line: None) -> Started
     with folder.locked():
         state = folder.read() or folder.write(StackState())
         dead = [service for service in Service if not _well(state, service)]
+        # Where nothing ran, nobody knows of faults that were set in an earlier life.
+        cleared = clear_faults(folder) if len(dead) == len(Service) else ()
         for service in dead:
             stop(state.processes.get(service))
         state = _with_ports(state, dead)
@@ -66,11 +79,12 @@ def up(cwd: Path, report: Callable[[str], None] = lambda _line: None) -> Started
         make_resources(state)
         kept = write_block(folder.cwd / FILE_NAME, STACK_BLOCK, stack_variables(state))
         remember(folder.cwd, config=_config_beside(folder.cwd))
-    return Started(state, tuple(dead), kept)
+        faults = tuple(service for service in FaultyService if faults_of(folder, service))
+    return Started(state, tuple(dead), kept, faults, cleared)
 
 
 def down(cwd: Path, *, delete_data: bool = False) -> tuple[Service, ...]:
-    """Stop the servers, in reverse order. Data stays unless `delete_data`.
+    """Stop the servers, in reverse order, and clear their faults. Data stays unless `delete_data`.
 
     Then the stack's lines in `.env` and this folder's own Dagster home go too: what its runs tell of is gone.
 
@@ -87,12 +101,42 @@ def down(cwd: Path, *, delete_data: bool = False) -> tuple[Service, ...]:
             if state is not None and stop(state.processes.get(service)):
                 stopped.append(service)
                 state = folder.write(state.with_process(service, None))
+        clear_faults(folder)
         if delete_data:
             remove_block(folder.cwd / FILE_NAME, STACK_BLOCK)
             shutil.rmtree(folder.root)
             # The runs of this folder migrated what is gone now: `status` and Dagit would still call it migrated.
             shutil.rmtree(default_dagster_home(folder.cwd), ignore_errors=True)
     return tuple(stopped)
+
+
+def restart(cwd: Path, service: Service) -> None:
+    """Stop one server and start it on its port again, with what its command line has become. Requests in it break.
+
+    Raises:
+        Permanent: it does not come up.
+    """
+    folder = StackFolder(cwd)
+    with folder.locked():
+        state = require_state(cwd)
+        stop(state.processes.get(service))
+        _await(folder, _start(folder, state, service), service)
+
+
+def faults_of(folder: StackFolder, service: FaultyService) -> tuple[str, ...]:
+    """The kinds of fault that are set for a service; one that cannot be read is told as `unreadable`."""
+    try:
+        return tuple(rule.kind.value for rule in read_rules(rules_file(folder.data(Service(service.value)))))
+    except Permanent:
+        return ("unreadable",)
+
+
+def clear_faults(folder: StackFolder) -> tuple[FaultyService, ...]:
+    """Delete the fault rules of all services; those that had any. What runs is left alone."""
+    cleared = tuple(service for service in FaultyService if faults_of(folder, service))
+    for service in cleared:
+        write_rules(rules_file(folder.data(Service(service.value))), ())
+    return cleared
 
 
 def status(cwd: Path) -> tuple[ServiceStatus, ...]:
@@ -114,6 +158,7 @@ def status(cwd: Path) -> tuple[ServiceStatus, ...]:
                 pid=process.pid if process and running else None,
                 bytes=_size(folder.data(service)),
                 log=folder.log(service),
+                faults=faults_of(folder, FaultyService(service.value)) if service in _FAULTY else (),
             )
         )
     return tuple(found)

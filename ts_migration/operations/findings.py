@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ts_migration.errors import MigrationError, Refused
+from ts_migration.errors import MigrationError, Refused, Transient
 
 
 class FindingStatus(StrEnum):
@@ -40,10 +40,12 @@ def accessible(name: str, detail: str = "") -> Finding:
 
 
 def failed(name: str, error: MigrationError, next_step: str = "") -> Finding:
-    """A component that refused, with the error's own words."""
+    """A component that refused, with the error's own words. `next_step` is for one that refuses for good."""
     word = "allowed" if isinstance(error, Refused) else "there is"
     allowed = f" ({word}: {error.allowed})" if error.allowed else ""
-    return Finding(name, FindingStatus.FAILED, f"{error.what}{allowed}", error.next_step or next_step)
+    # No permission mends a service that is busy or broken.
+    advice = "it may pass: try again" if isinstance(error, Transient) else next_step
+    return Finding(name, FindingStatus.FAILED, f"{error.what}{allowed}", error.next_step or advice)
 
 
 def failures(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ Where a target bucket is missing, a probe bucket is made, written to in the same
 """
 
 import json
+import time
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,8 @@ from ts_migration.errors import MigrationError, Permanent, Transient
 from ts_migration.operations.findings import Finding, accessible, failed
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
+_PAUSES_S = (0.3, 1.0)
+"""Before a request is sent again: one connection that breaks must not keep a migration from beginning."""
 _LACKS_PERMISSION = " is unauthorized"
 """`write:orgs/…/buckets is unauthorized`: the same status as of an unknown token, which is `unauthorized access`."""
 
@@ -86,10 +89,7 @@ class _Server:
 
     def has_bucket(self, bucket: str) -> bool:
         """Whether the organisation has a bucket that the token may see."""
-        status, answer = self._ask("GET", "/api/v2/buckets", org=self.org, name=bucket)
-        if status not in (200, 404):
-            raise self._refusal(status, answer)
-        return any(found.get("name") == bucket for found in answer.get("buckets") or ())
+        return self._bucket(bucket) is not None
 
     def may_write(self, bucket: str) -> None:
         """A write without a line."""
@@ -102,14 +102,23 @@ class _Server:
         name = f"ts-migration-probe-{uuid.uuid4().hex[:12]}"
         request = {"orgID": org_id, "name": name, "retentionRules": [{"type": "expire", "everySeconds": 3600}]}
         status, made = self._ask("POST", "/api/v2/buckets", body=json.dumps(request).encode())
+        if status == 422 and (known := self._bucket(name)):
+            # The answer to a first request was lost: it had been worked on.
+            status, made = 201, known
         if status != 201:
             raise self._refusal(status, made, "it is not there, and a bucket cannot be created: ")
         try:
             self.may_write(name)
         finally:
             status, answer = self._ask("DELETE", f"/api/v2/buckets/{made['id']}")
-        if status != 204:
+        if status not in (204, 404):
             raise self._refusal(status, answer, f"the probe bucket {name} cannot be deleted: ")
+
+    def _bucket(self, name: str) -> dict[str, Any] | None:
+        status, answer = self._ask("GET", "/api/v2/buckets", org=self.org, name=name)
+        if status not in (200, 404):
+            raise self._refusal(status, answer)
+        return next((found for found in answer.get("buckets") or () if found.get("name") == name), None)
 
     def _refusal(self, status: int, answer: dict[str, Any], before: str = "") -> MigrationError:
         words = f"{before}{status} {answer.get('message') or answer.get('error') or answer.get('code') or ''}".strip()
@@ -122,6 +131,20 @@ class _Server:
         return Permanent(words, where=self.url)
 
     def _ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of an answer; asked again where the connection broke or the server was not able to."""
+        for pause_s in _PAUSES_S:
+            try:
+                status, content = self._ask_once(method, path, body, query)
+                if status != 429 and status < 500:
+                    return status, content
+            except Transient:
+                pass
+            time.sleep(pause_s)
+        return self._ask_once(method, path, body, query)
+
+    def _ask_once(
+        self, method: str, path: str, body: bytes | None, query: dict[str, str]
+    ) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Token {self._token.get_secret_value()}", "User-Agent": "ts-migration"}
         if body is not None and path != "/api/v2/write":
             headers["Content-Type"] = "application/json"

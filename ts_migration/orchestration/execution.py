@@ -27,6 +27,7 @@ from ts_migration.orchestration.pool import run_pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.mending import forget_load
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
@@ -222,7 +223,7 @@ def _plan(
     """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
     place = config.place(job)
     begin_table(job, place, schema, bucket)
-    proof = proof_of(config, job, bucket, target_bucket_id(job, target))
+    proof = proof_of(config, job, bucket, target_bucket_id(job, target, retry_policy(config)))
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
     finished = _finished(job, proof, state)

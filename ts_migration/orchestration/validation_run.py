@@ -23,6 +23,7 @@ from ts_migration.orchestration.pool import run_pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
@@ -136,7 +137,7 @@ def _look_at_source(jobs: list[MigrationJob], region: str | None) -> None:
 
 def _table(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target) -> "_Table":
     """A job's table by its proof, and by the bucket that InfluxDB has now."""
-    bucket_id = target_bucket_id(job, target)
+    bucket_id = target_bucket_id(job, target, retry_policy(config))
     before = proof_of(config, job, bucket)
     table = _Table(job, proof_of(config, job, bucket, bucket_id))
     elsewhere = sum(window.loaded for window in before.windows) - len(table.keys)

@@ -9,18 +9,22 @@ from collections.abc import Callable
 from ts_migration.config import MigrationJob
 from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import LoadManifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
 
 
-def target_bucket_id(job: MigrationJob, target: Target) -> str:
+def target_bucket_id(job: MigrationJob, target: Target, policy: RetryPolicy | None = None) -> str:
     """Id of the job's target bucket as InfluxDB has it now, "" where there is none.
+
+    Without a policy it is asked once: within a stage, which is tried again as a whole.
 
     Raises:
         Permanent: the token is wrong or the organisation unknown.
         Transient: InfluxDB cannot be reached for now.
     """
-    found = find(target, job.target_bucket)
+    name = job.target_bucket
+    found = retrying(lambda: find(target, name), policy) if policy else find(target, name)
     return found.id if found else ""
 
 

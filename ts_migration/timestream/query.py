@@ -160,9 +160,9 @@ class TimestreamQuery:
         retry = 0
         while True:
             try:
-                return self.client.query(**request)
-            except (ClientError, BotoCoreError) as error:
-                mapped = query_error(error, self.where, sql)
+                return _whole(self.client.query(**request), self.where)
+            except (ClientError, BotoCoreError, Transient, KeyError) as error:
+                mapped = self._mapped(error, sql)
                 if not isinstance(mapped, Transient):
                     raise mapped from error
                 if retry >= self.retries.attempts:
@@ -171,12 +171,29 @@ class TimestreamQuery:
             retry += 1
             self.sleep(self.retries.pause(retry, mapped))
 
+    def _mapped(self, error: ClientError | BotoCoreError | Transient | KeyError, sql: str) -> MigrationError:
+        if isinstance(error, KeyError):
+            # botocore asks DescribeEndpoints by itself, and reads an answer that was cut off as one without members.
+            return Transient(f"an answer of Timestream is incomplete: it has no {error}", where=self.where)
+        return error if isinstance(error, Transient) else query_error(error, self.where, sql)
+
     def _cancel(self, query_id: str) -> None:
         try:
             self.client.cancel_query(QueryId=query_id)
         except (ClientError, BotoCoreError):
             # The query may have ended meanwhile; the reason for leaving it is the error the caller should see.
             return
+
+
+def _whole(answer: Any, where: str) -> Any:
+    """The answer, unless its connection ended in the middle: botocore reads half a JSON as one without members.
+
+    Raises:
+        Transient: it has not what every answer has.
+    """
+    if absent := [member for member in ("QueryId", "ColumnInfo", "Rows") if member not in answer]:
+        raise Transient(f"an answer of Timestream is incomplete: it has no {', '.join(absent)}", where=where)
+    return answer
 
 
 _TOO_LARGE = re.compile(

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import unquote
@@ -17,6 +18,13 @@ from urllib.parse import unquote
 from ts_migration.errors import Missing, Permanent, Transient
 from ts_migration.manifests import ExportFile
 from ts_migration.objects import ExportBucket
+from ts_migration.timestream.parquet_footer import (
+    SMALLEST_BYTES,
+    TAIL_BYTES,
+    NoFooter,
+    footer_bytes,
+    require_footer,
+)
 from ts_migration.timestream.query import Page, QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
 from ts_migration.timestream.schema import Column, TableSchema
@@ -24,6 +32,9 @@ from ts_migration.windows import NS_PER_S, Window
 
 MAX_GROUP = 99
 """Most windows of one UNLOAD: it takes at most 100 partitions [docs, UNLOAD limits], and AWS's own tools stop at 99."""
+
+_LOOKS = 8
+"""Files looked at side by side once an UNLOAD has ended; one or two requests each."""
 
 Answer = TypeVar("Answer")
 
@@ -244,21 +255,32 @@ class Unloader:
         )
 
     def _checked(self, body: bytes, uri: str, rows: object) -> tuple[ExportFile, ...]:
-        """Files of a manifest, each as large as the manifest says, together with the rows of the result."""
+        """Files of a manifest, each as large as it says and with its footer, together with the rows of the result."""
         files = manifest_files(body, uri, self.bucket)
         total = sum(file.rows for file in files)
         if total != rows:
             raise IncompleteUnload(f"the manifest names {total:,} rows and the result row {rows:,}", where=uri)
-        for file in files:
-            try:
-                size = self.bucket.size(file.key)
-            except Missing as error:
-                raise IncompleteUnload("the manifest names a file that is not there", where=uri) from error
-            if size != file.bytes:
-                raise IncompleteUnload(
-                    f"the file has {size:,} bytes, the manifest says {file.bytes:,}", where=self.bucket.uri(file.key)
-                )
+        if files:
+            with ThreadPoolExecutor(min(_LOOKS, len(files)), thread_name_prefix="export-look") as pool:
+                list(pool.map(self._look_at, files))
         return files
+
+    def _look_at(self, file: ExportFile) -> None:
+        """A file is there, has the manifest's size, and ends with the footer of as many rows."""
+        where = self.bucket.uri(file.key)
+        tail_bytes = min(TAIL_BYTES, max(file.bytes, SMALLEST_BYTES))
+        try:
+            tail, size = self.bucket.span(file.key, max(0, file.bytes - tail_bytes), tail_bytes)
+            if size != file.bytes:
+                raise IncompleteUnload(f"the file has {size:,} bytes, the manifest says {file.bytes:,}", where=where)
+            footer = footer_bytes(tail)
+            if len(tail) < footer <= size:
+                tail, _ = self.bucket.span(file.key, size - footer, footer)
+            require_footer(tail, size, file.rows)
+        except Missing as error:
+            raise IncompleteUnload("the manifest names a file that is not there", where=where) from error
+        except NoFooter as error:
+            raise IncompleteUnload(f"the file is not what the manifest promises: {error}", where=where) from error
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def running_s3(folder: Path) -> Iterator[tuple[str, str, str]]:
             server.wait()
 
 
-def s3_client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
+def s3_client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **config: Any) -> Any:
     """A client for such an S3."""
     return boto3.client(
         "s3",
@@ -72,6 +72,7 @@ def s3_client(endpoint: str, access_key: str = ACCESS_KEY, secret_key: str = SEC
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
+            **config,
         ),
     )
 

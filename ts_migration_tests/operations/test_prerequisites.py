@@ -8,7 +8,7 @@ import urllib3
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, parse_config
-from ts_migration.errors import Transient
+from ts_migration.errors import Permanent, Transient
 from ts_migration.objects import BULK_PREFIX, ExportBucket
 from ts_migration.operations.findings import FindingStatus, failed
 from ts_migration.operations.prerequisites import look_at_prerequisites
@@ -146,7 +146,7 @@ def test_a_bucket_of_another_region_is_a_failure(variables):
 def test_an_unload_that_names_no_manifest_is_a_failure(variables, monkeypatch):
     monkeypatch.setattr(
         "ts_migration.operations.source_look.unload_one_row",
-        lambda *_arguments: (_ for _ in ()).throw(Transient("the UNLOAD ended without naming a manifest")),
+        lambda *_arguments: (_ for _ in ()).throw(Permanent("the UNLOAD ended without naming a manifest")),
     )
     failure = only_failure(variables, "load_data")
     assert failure.name == "UNLOAD of ons_energy_data.load_data"
@@ -201,7 +201,6 @@ def test_credentials_that_are_refused_are_told_once_a_component(variables, monke
 
 
 def test_no_region_is_one_message(variables, monkeypatch):
-    from ts_migration.errors import Permanent
 
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -212,6 +211,11 @@ def test_no_region_is_one_message(variables, monkeypatch):
 def test_one_job_alone_can_be_looked_at(variables):
     found = look(variables, only="load_data job", unload=False)
     assert [source.job.source_table for source in found.sources] == ["load_data"]
+
+
+def test_a_service_that_is_busy_is_not_said_to_lack_permissions():
+    finding = failed("S3 bucket b", Transient("SlowDown: please"), "allow s3:PutObject")
+    assert str(finding) == "S3 bucket b: SlowDown: please. Next: it may pass: try again."
 
 
 def test_what_a_finding_says_ends_with_what_to_do():

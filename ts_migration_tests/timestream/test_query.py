@@ -55,6 +55,30 @@ def test_two_queries_have_two_client_tokens() -> None:
     assert client.asked[0]["ClientToken"] != client.asked[1]["ClientToken"]
 
 
+@pytest.mark.parametrize("cut", [{}, {"message": '{"QueryId": "Q'}, KeyError("Endpoints")])
+def test_an_answer_that_was_cut_off_is_asked_for_again(cut: Any) -> None:
+    # botocore does not compare the length of an answer, and reads half a JSON as one without members.
+    one, client, pauses = query(cut, page({"n": "BIGINT"}, ["1"]))
+    assert one.scalar("SELECT 1") == 1
+    assert len(client.asked) == 2 and len(pauses) == 1
+
+
+def test_answers_that_are_cut_off_every_time_are_transient_and_say_so() -> None:
+    one, client, _ = query(*[{"message": "{"}] * 4)
+    with pytest.raises(Transient, match="incomplete: it has no QueryId, ColumnInfo, Rows") as failed:
+        one.scalar("SELECT 1")
+    assert failed.value.exhausted
+    assert len(client.asked) == 4
+
+
+def test_the_wait_that_the_service_asks_for_is_kept() -> None:
+    busy = aws("ThrottlingException", "Rate exceeded")
+    busy.response["ResponseMetadata"] = {"HTTPHeaders": {"retry-after": "7"}}  # type: ignore[typeddict-item]
+    one, _, pauses = query(busy, page({"n": "BIGINT"}, ["1"]))
+    assert one.scalar("SELECT 1") == 1
+    assert pauses == [7.0]
+
+
 def test_throttling_that_does_not_end_is_transient_after_the_attempts() -> None:
     one, client, pauses = query(*[THROTTLED] * 4)
     with pytest.raises(Transient, match="Rate exceeded"):

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import uvicorn
 
+from ts_migration.local.faults.active import ActiveFaults
+from ts_migration.local.faults.dialects import DIALECTS
+from ts_migration.local.faults.middleware import FaultInjection
+from ts_migration.local.faults.rules import FaultyService
 from ts_migration.local.influxdb.control.catalog import Catalog
 from ts_migration.local.influxdb.control.resources import NANOSECONDS
 from ts_migration.local.influxdb.server.application import InfluxApplication
@@ -45,6 +49,7 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--username", default="admin", help="user made at the first start")
     parser.add_argument("--token-env", help="variable that holds the operator token; set: the server is onboarded")
     parser.add_argument("--version", default="2.7.11", help="version that the server names")
+    parser.add_argument("--faults", type=Path, help="file of fault rules; there need not be one")
     return parser.parse_args(arguments)
 
 
@@ -84,7 +89,7 @@ def main(arguments: list[str]) -> None:
     stop = threading.Event()
     threading.Thread(target=_enforce_retention, args=(services, stop), name="retention", daemon=True).start()
     config = uvicorn.Config(
-        InfluxApplication(services),
+        FaultInjection(InfluxApplication(services), DIALECTS[FaultyService.INFLUXDB], ActiveFaults(options.faults)),
         http="httptools",
         loop="asyncio",
         log_level="warning",

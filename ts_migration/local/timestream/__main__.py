@@ -16,6 +16,11 @@ from pathlib import Path
 import duckdb
 import uvicorn
 
+from ts_migration.local.faults.active import ActiveFaults
+from ts_migration.local.faults.dialects import DIALECTS
+from ts_migration.local.faults.middleware import FaultInjection
+from ts_migration.local.faults.rules import FaultyService
+from ts_migration.local.faults.unloads import spoiled_store
 from ts_migration.local.timestream.paging import FirstPage
 from ts_migration.local.timestream.queries import QueryOptions
 from ts_migration.local.timestream.server import ServerOptions, TimestreamServer
@@ -31,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     # uvicorn ends gracefully on a signal and then raises it again for whoever handled it before: exit 0 is "stopped".
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
+    faults = ActiveFaults(chosen.faults)
     options = ServerOptions(
         data=chosen.data,
         queries=QueryOptions(
@@ -38,12 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
             unloads_per_second=chosen.unloads_per_second,
             first_page=chosen.first_page,
             wait_seconds=chosen.wait_seconds,
+            store=lambda bucket, text: spoiled_store(bucket, text, faults),
         ),
         memory_limit=chosen.memory_limit,
     )
     try:
         listener = socket.create_server((chosen.host, chosen.port), backlog=_BACKLOG)
-        app = TimestreamServer(options).app()
+        app = FaultInjection(TimestreamServer(options).app(), DIALECTS[FaultyService.TIMESTREAM], faults)
     except (OSError, duckdb.Error) as error:
         sys.exit(
             f"The embedded Timestream server cannot start on {chosen.host}:{chosen.port} with {chosen.data}: {error}"
@@ -81,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--memory-limit", default="1GB", help="memory of DuckDB; larger queries spill to the data folder"
     )
+    parser.add_argument("--faults", type=Path, help="file of fault rules; there need not be one")
     return parser
 
 

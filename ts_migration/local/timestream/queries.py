@@ -28,7 +28,7 @@ from ts_migration.local.timestream.refusals import ThrottlingError, ValidationEr
 from ts_migration.local.timestream.sql import Select, SqlRefused, Statement, Unload, column_info, parse
 from ts_migration.local.timestream.storage import Storage
 from ts_migration.local.timestream.stored_catalog import StoredCatalog
-from ts_migration.local.timestream.unload import UNLOAD_COLUMNS, ExportBucket, UnloadAnswer
+from ts_migration.local.timestream.unload import UNLOAD_COLUMNS, ExportBucket, UnloadAnswer, UnloadStore
 from ts_migration.local.timestream.wire import Caller
 
 Members = dict[str, Any]
@@ -53,12 +53,14 @@ class QueryOptions:
         s3_endpoint: where UNLOAD writes; None: UNLOAD is refused. Credentials come from the environment.
         unloads_per_second: how many UNLOADs may start in any second (AWS: 1); 0 is no limit.
         wait_seconds: how long a call waits for rows before it answers with an empty page.
+        store: what an UNLOAD, by its text, writes to in place of the bucket: faults are injected here.
     """
 
     s3_endpoint: str | None = None
     unloads_per_second: int = 1
     first_page: FirstPage = FirstPage.LARGER
     wait_seconds: float = 20.0
+    store: Callable[[UnloadStore, str], UnloadStore] = lambda bucket, _text: bucket
 
 
 @dataclass(slots=True)
@@ -198,7 +200,7 @@ class QueryEngine:
         if insights:
             self._insight_rate.start("queries with QueryInsights")
         query_id = new_query_id()
-        answer = self._open(statement, query_id)
+        answer = self._open(statement, text, query_id)
         metadata = json.dumps([column_info(column) for column in answer.columns], ensure_ascii=False)
         first_page = FirstPage.ALWAYS if isinstance(statement, Unload) else self._options.first_page
         run = QueryRun(
@@ -231,7 +233,7 @@ class QueryEngine:
             }
         self._entries[entry.run.query_id] = entry
 
-    def _open(self, statement: Statement, query_id: str) -> Answer:
+    def _open(self, statement: Statement, text: str, query_id: str) -> Answer:
         if isinstance(statement, Select):
             connection = self._storage.reading()
             return SelectAnswer(connection, statement, self._scanned(connection, statement.duckdb_sql))
@@ -242,7 +244,8 @@ class QueryEngine:
             self._bucket.check(statement.destination)
             connection = self._storage.reading()
             scanned = self._scanned(connection, statement.select.duckdb_sql)
-            return UnloadAnswer(connection, statement, query_id, self._bucket, self._storage.spool, scanned)
+            store = self._options.store(self._bucket, text)
+            return UnloadAnswer(connection, statement, query_id, store, self._storage.spool, scanned)
         return LookupAnswer(statement, StoredCatalog(self._storage))
 
     def _scanned(self, connection: duckdb.DuckDBPyConnection, sql: str) -> int:

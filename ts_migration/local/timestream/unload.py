@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import duckdb
@@ -23,6 +23,7 @@ import pyarrow as pa
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ts_migration.local.faults.dialects import OWN_AGENT
 from ts_migration.local.timestream.answers import row_json, service_error
 from ts_migration.local.timestream.catalog import ColumnInfo, ScalarType
 from ts_migration.local.timestream.refusals import AccessDeniedError, QueryExecutionError, ValidationError
@@ -74,6 +75,16 @@ class Destination:
         return f"s3://{self.bucket}/{self.key(name)}"
 
 
+class UnloadStore(Protocol):
+    """What one UNLOAD writes to."""
+
+    def put_file(self, path: Path, bucket: str, key: str, encryption: dict[str, str]) -> None:
+        """Store a data file."""
+
+    def put_json(self, document: dict[str, Any], bucket: str, key: str, encryption: dict[str, str]) -> None:
+        """Store metadata or manifest."""
+
+
 class ExportBucket:
     """The S3 that UNLOAD writes to; credentials are those of this process's environment."""
 
@@ -88,6 +99,7 @@ class ExportBucket:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 connect_timeout=5,
+                user_agent_extra=OWN_AGENT,
                 retries={"max_attempts": 3, "mode": "standard"},
             ),
         )
@@ -124,7 +136,7 @@ class UnloadAnswer:
         connection: duckdb.DuckDBPyConnection,
         unload: Unload,
         query_id: str,
-        bucket: ExportBucket,
+        bucket: UnloadStore,
         spool: Path,
         bytes_scanned: int,
     ) -> None:

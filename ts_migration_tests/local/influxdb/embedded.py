@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +25,12 @@ class Running(NamedTuple):
 class Process:
     """One server process; `kill` ends it as a power cut would."""
 
-    def __init__(self, data: Path, *, port: int = 0, bucket: str = "default") -> None:
+    def __init__(self, data: Path, *, port: int = 0, bucket: str = "default", options: Sequence[str] = ()) -> None:
         program = [sys.executable, "-m", "ts_migration.local.influxdb", "--host", "127.0.0.1", "--port", str(port)]
         setup = ["--org", ORG, "--bucket", bucket, "--token-env", "INFLUXDB_ADMIN_TOKEN", "--version", VERSION]
         self._log = (data.parent / f"{data.name}.log").open("ab")
         self._process = subprocess.Popen(
-            [*program, "--data", str(data), *setup],
+            [*program, "--data", str(data), *setup, *options],
             env=os.environ | {"INFLUXDB_ADMIN_TOKEN": TOKEN},
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -1,5 +1,6 @@
 """The export stage on the embedded Timestream: every row once, sound files only, and no work done twice."""
 
+import io
 import json
 import re
 from typing import Any
@@ -217,6 +218,27 @@ def _short_file(source: Source, row: list[dict[str, Any]]) -> None:
     source.bucket.put(key, source.bucket.get(key)[:-1])
 
 
+def _half_file_as_told(source: Source, row: list[dict[str, Any]]) -> None:
+    """The file is cut in half, and the manifest gives the size that it has: only its bytes tell."""
+    key, manifest_key = _file(source, row), source.bucket.key_of(row[2]["ScalarValue"])
+    body = source.bucket.get(key)
+    half = body[: len(body) // 2]
+    source.bucket.put(key, half)
+    text = source.bucket.get(manifest_key).decode().replace(str(len(body)), str(len(half)))
+    assert json.loads(text)["query_metadata"]["total_content_length_in_bytes"] == len(half)
+    source.bucket.put(manifest_key, text.encode())
+
+
+def _other_file(source: Source, row: list[dict[str, Any]]) -> None:
+    """A whole Parquet file of the right size and of no row."""
+    key = _file(source, row)
+    size = len(source.bucket.get(key))
+    empty = io.BytesIO()
+    pl.DataFrame({"a": pl.Series([], dtype=pl.Int64)}).write_parquet(empty)
+    body = empty.getvalue()
+    source.bucket.put(key, body[:4] + b"\0" * (size - len(body)) + body[4:])
+
+
 def _other_count(source: Source, row: list[dict[str, Any]]) -> None:
     row[0] = {"ScalarValue": "999"}
 
@@ -226,7 +248,9 @@ def _file(source: Source, row: list[dict[str, Any]]) -> str:
     return source.bucket.key_of(manifest["result_files"][0]["url"])
 
 
-@pytest.mark.parametrize("spoil", [_no_manifest, _not_named, _no_file, _short_file, _other_count])
+@pytest.mark.parametrize(
+    "spoil", [_no_manifest, _not_named, _no_file, _short_file, _half_file_as_told, _other_file, _other_count]
+)
 def test_an_unload_that_is_not_whole_is_done_again_in_a_fresh_folder(source: Source, spoil: Any) -> None:
     source.put([multi(index) for index in range(24)])
     client = SpoilsFirst(source, spoil)
