@@ -169,6 +169,31 @@ def test_what_would_merge_or_mislead_is_refused(options: dict[str, Any], words: 
     assert words in refused(table(["d", "e"], {"v": DOUBLE, "w": DOUBLE, "s": VARCHAR}), **options)
 
 
+@pytest.mark.parametrize("name", ["reg\\=ion", "a\\,b", 'a\\"b', "a\\\\ b", "\x02", "a\\b"])
+def test_tag_keys_that_servers_read_back_as_they_are_need_no_other_name(name: str) -> None:
+    assert TagSource("d", name) in mapped(table(["d"], {"v": DOUBLE}), rename={"d": name}).tags
+
+
+@pytest.mark.parametrize("name", ["\x02", "a\\,b", "a\\\\ b", "a=b"])
+def test_measurements_that_servers_read_back_as_they_are_need_no_other_name(name: str) -> None:
+    assert mapped(table(["d"], {"v": DOUBLE}), measurement=name).measurement == name
+
+
+@pytest.mark.parametrize("name", ["\tm", "a\\ b", "a\\=b", 'a\\"b', "a\\\\=b", "#m", "m\\"])
+def test_measurements_that_servers_would_read_as_others_are_refused(name: str) -> None:
+    assert f"measurement {name!r} " in refused(table(["d"], {"v": DOUBLE}), measurement=name)
+
+
+@pytest.mark.parametrize("name", ["a\\ b", "a\\\\\\ b", "a\\"])
+def test_tag_keys_that_servers_would_misread_are_refused(name: str) -> None:
+    assert f"tag {name!r} " in refused(table(["d"], {"v": DOUBLE}), rename={"d": name})
+
+
+@pytest.mark.parametrize("name", ["\tf", "a\\ b", "a\\=b", "a\\,b", 'a\\"b', 'a\\\\"b', "a\\\\"])
+def test_field_keys_that_servers_would_misread_are_refused(name: str) -> None:
+    assert f"field {name!r} " in refused(table(["d"], {"v": DOUBLE}), rename={"v": name})
+
+
 def test_single_and_multi_measures_of_one_name_and_two_types_are_refused() -> None:
     schema = table(["d"], {"temp": BIGINT}, {"temp": ["double"]})
     assert "the field 'temp' would have two types" in refused(schema)
