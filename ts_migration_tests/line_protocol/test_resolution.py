@@ -123,6 +123,11 @@ def test_names_are_changed_where_asked_and_tags_stay_sorted_by_their_new_bytes()
     assert [field.field for field in mapping.fields] == ["value"]
 
 
+def test_tags_are_sorted_with_their_escapes_as_the_server_sorts_them() -> None:
+    mapping = mapped(table(["A FOO", ",", "0", "APPLE"], {"v": DOUBLE}), keep_measure_name=False)
+    assert [tag.tag for tag in mapping.tags] == ["0", "APPLE", "A FOO", ","]
+
+
 def test_a_mapping_survives_its_json_with_its_digest() -> None:
     mapping = mapped(table(["d"], {"a": DOUBLE}, {"temp": ["double", "bigint"]}))
     assert Mapping.from_json(mapping.to_json()) == mapping
