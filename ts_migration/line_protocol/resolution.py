@@ -220,6 +220,8 @@ class _Resolution:
         """
         if len(sources) < 2:
             return False
+        if any(source.column in self.options.dimensions_as_fields for source in sources):
+            return True  # a dimension speaks in rows of every kind
         single = [source for source in sources if source.measure_names is not None]
         if len(single) == len(sources):
             return len({source.measure_names for source in single}) > 1

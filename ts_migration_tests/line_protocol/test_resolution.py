@@ -218,6 +218,11 @@ def test_a_dimension_as_field_is_refused_where_it_would_be_written_once_per_meas
     assert mapped(schema, dimensions_as_fields=("d",), single_measure="value_columns").fields
 
 
+def test_a_dimension_as_field_is_refused_where_it_has_the_name_of_the_measure_beside_it() -> None:
+    schema = table(["note"], single={"note": ["varchar"]})
+    assert "all become the field 'note'" in refused(schema, dimensions_as_fields=("note",))
+
+
 def test_a_table_that_uses_the_name_of_the_exact_time_is_refused() -> None:
     assert "'time_ns'" in refused(table(["time_ns"], {"a": DOUBLE}))
 
