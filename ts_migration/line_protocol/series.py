@@ -97,7 +97,8 @@ def distinct_series(frame: pl.DataFrame, mapping: Mapping, all_lanes: Sequence[L
     gated = [lane for lane in all_lanes if lane.gated]
     if gated:
         series = series.with_columns(expression for lane in gated for expression in _lane_columns(lane))
-    return series.sort(HEAD).with_row_index(RANK)
+    # Not the row's number: NULL and empty dimensions, or measure names that are no tag, share one series.
+    return series.sort(HEAD).with_columns(pl.col(HEAD).rle_id().alias(RANK))
 
 
 def check_measure_names(series: pl.DataFrame, mapping: Mapping) -> None:

@@ -231,6 +231,11 @@ def test_lines_are_sorted_by_series_and_then_by_time() -> None:
     assert [(point[1][0][1], point[2]) for point in points] == [(tag, time) for tag in "ab" for time in (1, 2, 3)]
 
 
+def test_rows_that_share_a_series_are_sorted_by_time_whatever_told_them_apart_in_the_source() -> None:
+    encoded = encode(frame_of([one(d1=None, time_ns=2), one(d1="", time_ns=1), one(d1=None, time_ns=0)]), MULTI)
+    assert encoded.times.tolist() == [0, 1, 2]
+
+
 def test_tags_are_written_in_the_order_of_their_key_bytes() -> None:
     encoded = encode(frame_of([one(d1="1", **{"d,2 =": "2"})]), MULTI)
     assert encoded.lines()[0].startswith("my\\ table\\,é,a\\ tag=1,d\\,2\\ \\==2,measure_name=m ".encode())
