@@ -31,6 +31,7 @@ from ts_migration.line_protocol.series import (
     identity,
     lane_key,
     lanes,
+    long_keys,
 )
 
 TIME = "time_ns"
@@ -159,6 +160,8 @@ def _without_rejects(
 ) -> tuple[pl.Series, Rejects | None]:
     """Mask of the rows that can be said, and the others. The common batch has none and pays for one pass of tests."""
     tests = [*_faults(all_lanes), *_inexact(rows, all_lanes)]
+    if (long := long_keys(series, all_lanes)) is not None:
+        tests.insert(0, (Reason.KEY_TOO_LONG, "", long))
     found = rows.select(test.any().alias(str(position)) for position, (_, _, test) in enumerate(tests)).row(0)
     failed = [test for test, any_row in zip(tests, found, strict=True) if any_row]
     if not failed and series[REASON].null_count() == len(series):

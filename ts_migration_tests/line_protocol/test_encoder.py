@@ -184,6 +184,7 @@ def test_values_are_written_as_the_server_reads_them(values: dict[str, Any], lin
         ({"d1": "x\ny"}, Reason.TAG_HOLDS_LINE_FEED, "d1"),
         ({"d1": "x\\ y", "d,2 =": "\\,"}, Reason.TAGS_MISREAD, ""),
         ({"d1": "x\\ \\="}, Reason.TAGS_MISREAD, ""),
+        ({"d1": "\\ ", "d,2 =": '\\="\\,'}, Reason.TAGS_MISREAD, ""),
         ({"d1": "a#!~#b"}, Reason.TAG_HOLDS_SEPARATOR, "d1"),
         ({"d1": "x" * 65_536}, Reason.KEY_TOO_LONG, ""),
         ({"f": math.nan}, Reason.FLOAT_NOT_FINITE, "f"),
@@ -210,8 +211,16 @@ def test_a_string_of_one_mebibyte_is_written() -> None:
 
 def test_the_longest_series_key_the_server_takes_is_written() -> None:
     longest = 65_535 - 4 - len('s\\ p\\="q') - len("my\\ table\\,é,a\\ tag=,measure_name=m".encode())
-    assert encode(frame_of([one(d1="x" * longest)]), MULTI).points == 1
-    assert encode(frame_of([one(d1="x" * (longest + 1))]), MULTI).points == 0
+    text = {"s p": ""}
+    assert encode(frame_of([one(d1="x" * longest, **text)]), MULTI).points == 1
+    assert encode(frame_of([one(d1="x" * (longest + 1), **text)]), MULTI).points == 0
+
+
+def test_a_row_is_written_where_only_a_field_that_it_lacks_has_too_long_a_key_for_its_series() -> None:
+    longest = 65_535 - 4 - len("f") - len("my\\ table\\,é,a\\ tag=,measure_name=m".encode())
+    encoded = encode(frame_of([one(d1="x" * longest), one(d1="x" * longest, **{"s p": "text"})]), MULTI)
+    assert (encoded.points, len(encoded.rejects)) == (1, 1)
+    assert encoded.rejects.rows["s p"].to_list() == ["text"]
 
 
 def test_null_and_empty_dimensions_make_no_tag() -> None:
@@ -219,7 +228,7 @@ def test_null_and_empty_dimensions_make_no_tag() -> None:
     assert encoded.lines() == ["my\\ table\\,é,measure_name=m f=1.5 10".encode()]
 
 
-@pytest.mark.parametrize("value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\\\ x\\\\,"])
+@pytest.mark.parametrize("value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\ \\,\\=", "\\\\ x\\\\,"])
 def test_a_backslash_before_a_special_character_is_kept_as_real_servers_keep_it(value: str) -> None:
     point = parsed(text_of(encode(frame_of([one(d1=value)]), MULTI)))[0]
     assert dict(point[1])["a tag"] == value
