@@ -2,7 +2,7 @@
 
 Written from what real servers answered and from their source's rules, apart from the product: neither the encoder nor
 the embedded server's parsers may share code with it, so that no fault of theirs can hide here. Slow on purpose: every
-rule is a branch to be read. What becomes of points behind the parser is in `reference_storage`.
+rule is a branch to be read, and only bytes that no rule knows are passed by together. What becomes of points behind the parser is in `reference_storage`.
 """
 
 import re
@@ -16,6 +16,9 @@ _MIN_TIME_NS, _MAX_TIME_NS = -(2**63) + 2, 2**63 - 2
 _FLOAT = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 _BOOLEANS = {b"t": True, b"T": True, b"true": True, b"True": True, b"TRUE": True}
 _BOOLEANS |= {b"f": False, b"F": False, b"false": False, b"False": False, b"FALSE": False}
+
+
+_PLAIN = re.compile(rb'[^\\" ,=\n]*')
 
 
 class LineRefused(Exception):
@@ -122,7 +125,7 @@ def cut(body: bytes) -> list[bytes]:
         elif in_fields and not quoted:
             equals += byte == EQUALS
             commas += byte == COMMA
-        at += 1
+        at = _plain_end(body, at + 1)
     return [*lines, body[start:]]
 
 
@@ -162,6 +165,11 @@ def _skipped(line: bytes, at: int) -> int:
     while at < len(line) and line[at] in _SKIPPED:
         at += 1
     return at
+
+
+def _plain_end(text: bytes, at: int) -> int:
+    found = _PLAIN.match(text, at)
+    return found.end() if found else at
 
 
 def _unescaped(text: bytes, at: int, stop: int) -> int:
@@ -250,7 +258,7 @@ def _check_fields(line: bytes, start: int) -> int:
             commas += 1
         elif byte == SPACE:
             break
-        at += 1
+        at = _plain_end(line, at + 1)
     if quoted:
         raise LineRefused("unbalanced quotes")
     if equals == 0 or commas != equals - 1:
@@ -329,7 +337,7 @@ def _field_value_end(text: bytes, at: int) -> int:
             quoted = not quoted
         elif text[at] == COMMA and not quoted:
             break
-        at += 1
+        at = _plain_end(text, at + 1)
     return at
 
 

@@ -91,11 +91,11 @@ def _admit(point: RawPoint, outcome: Outcome, version: str) -> bool:
 def _keep(point: RawPoint, outcome: Outcome) -> None:
     """The values of a point, where a query finds them again.
 
-    A query builds the key anew from name and tags: values lie under the bytes of the line, and where the two differ
-    they are not found.
+    A query builds the key anew from name and tags, these in the order of the line's sorted key: values lie under the
+    bytes of the line, and where the two differ they are not found.
     """
     values = {each.key: each.value for each in point.fields if each.key != b"time"}
-    if point.key == key_of(*_series(point)) and KEY_SEPARATOR not in point.key:
+    if point.key == key_of(point.measurement, point.tags) and KEY_SEPARATOR not in point.key:
         outcome.rows.setdefault((_series(point), point.time_ns), {}).update(values)
 
 
@@ -103,9 +103,9 @@ def _series(point: RawPoint) -> Series:
     return point.measurement, tuple(sorted(point.tags.items()))
 
 
-def key_of(measurement: bytes, tags: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def key_of(measurement: bytes, tags: dict[bytes, bytes]) -> bytes:
     """The series key that the server makes of a name and tags."""
     key = measurement.replace(b",", b"\\,").replace(b" ", b"\\ ")
-    for tag in tags:
+    for tag in tags.items():
         key += b",%b=%b" % tuple(text.replace(b",", b"\\,").replace(b" ", b"\\ ").replace(b"=", b"\\=") for text in tag)
     return key

@@ -1,4 +1,7 @@
-"""The encoder against an independent parser: every value arrives, to the bit, or its row is set apart with a reason."""
+"""The encoder by example: how each value is written, which rows are set apart, and what stops a conversion.
+
+That all values of any table arrive is in `test_exactness`.
+"""
 
 import itertools
 import math
@@ -6,14 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ts_migration.errors import Permanent
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason
-from ts_migration_tests.line_protocol.points import expected, parsed, readable, unsayable
+from ts_migration_tests.line_protocol.points import parsed
 
 SCHEMA = {
     "d1": pl.String,
@@ -61,45 +62,6 @@ SINGLE = Mapping(
     dimensions=("d1", "d,2 ="),
     injective=True,
 )
-_SPEAKS = {"on": "b", "temp": "f", "wind": "f", "count": "i", "text": "s p", "both": "w"}
-
-nasty = st.text(st.sampled_from([*',= \\"\n\r\t#a', "é", "\0", "😀", "ß"]), max_size=6)
-any_int = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1])
-times = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.sampled_from([-(2**63) + 2, 2**63 - 2, 2**63 - 1])
-maybe = st.none
-
-
-@st.composite
-def multi_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    row = st.fixed_dictionaries(
-        {
-            "d1": maybe() | nasty,
-            "d,2 =": maybe() | nasty,
-            "measure_name": st.just("m"),
-            "f": maybe() | st.floats(),
-            "i": maybe() | any_int,
-            "b": maybe() | st.booleans(),
-            "s p": maybe() | nasty | st.just("tail\\"),
-            "t": maybe() | st.integers(-(2**62), 2**62) | st.just(1_700_000_000 * 10**9),
-            "w": maybe() | any_int,
-            "time_ns": times,
-        }
-    )
-    return draw(st.lists(row, max_size=8))
-
-
-@st.composite
-def single_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    values = {"b": st.booleans(), "f": st.floats(), "i": any_int, "s p": nasty, "w": any_int}
-    rows = []
-    for name in draw(st.lists(st.sampled_from(sorted(_SPEAKS)), max_size=8)):
-        column = "i" if name == "temp" and draw(st.booleans()) else _SPEAKS[name]
-        row: dict[str, Any] = dict.fromkeys(SCHEMA)
-        row |= {"d1": draw(maybe() | nasty), "d,2 =": draw(maybe() | nasty), "measure_name": name}
-        rows.append(
-            row | {column: draw(maybe() | values[column]), "t": draw(maybe() | any_int), "time_ns": draw(times)}
-        )
-    return rows
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -108,47 +70,6 @@ def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 def text_of(encoded: Encoded) -> bytes:
     return bytes(encoded.text)
-
-
-def _holds_for(rows: list[dict[str, Any]], mapping: Mapping) -> None:
-    encoded = encode(frame_of(rows), mapping)
-    sayable = [row for row in rows if not unsayable(row, mapping)]
-    points = [point for row in sayable if (point := expected(row, mapping)) is not None]
-    assert sorted(parsed(text_of(encoded)), key=repr) == sorted(points, key=repr)
-    assert encoded.points + len(encoded.rejects) + encoded.empty == len(rows)
-    assert len(encoded.rejects) == len(rows) - len(sayable)
-    assert len(encoded.accepted) == len(sayable)
-    counts: dict[str, int] = {}
-    for _, _, _, fields in points:
-        for key, _, _ in fields:
-            counts[key] = counts.get(key, 0) + 1
-    assert encoded.counts == counts
-    assert encoded.times.tolist() == [point[2] for point in parsed(text_of(encoded))]
-
-
-@settings(max_examples=150, deadline=None)
-@given(multi_rows())
-def test_every_multi_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
-    _holds_for(rows, MULTI)
-
-
-@settings(max_examples=150, deadline=None)
-@given(single_rows())
-def test_every_single_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
-    _holds_for(rows, SINGLE)
-
-
-@settings(max_examples=250, deadline=None)
-@given(nasty.filter(lambda value: value and "\n" not in value))
-def test_a_tag_value_is_refused_exactly_where_no_spelling_reads_back_as_it(value: str) -> None:
-    assert (len(encode(frame_of([one(d1=value)]), MULTI).rejects) == 0) is readable({"a": value, "measure_name": "m"})
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=50, max_size=200))
-def test_floats_read_back_to_the_same_bits(values: list[float]) -> None:
-    rows = [dict.fromkeys(SCHEMA) | {"measure_name": "m", "f": value, "time_ns": 1} for value in values]
-    _holds_for(rows, MULTI)
 
 
 def one(**values: Any) -> dict[str, Any]:
@@ -228,7 +149,9 @@ def test_null_and_empty_dimensions_make_no_tag() -> None:
     assert encoded.lines() == ["my\\ table\\,é,measure_name=m f=1.5 10".encode()]
 
 
-@pytest.mark.parametrize("value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\ \\,\\=", "\\\\ x\\\\,"])
+@pytest.mark.parametrize(
+    "value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\ \\,\\=", "\\\\ x\\\\,"]
+)
 def test_a_backslash_before_a_special_character_is_kept_as_real_servers_keep_it(value: str) -> None:
     point = parsed(text_of(encode(frame_of([one(d1=value)]), MULTI)))[0]
     assert dict(point[1])["a tag"] == value

@@ -120,7 +120,7 @@ def _values(row: dict[str, Any]) -> dict[str, object]:
 def _told(outcome: Outcome) -> tuple[object, ...]:
     """An outcome as the recorder asked for it: `SELECT * FROM /.*/`, which names and types columns over all of them."""
     types = {(shown(name), shown(key), kind) for (name, key), kind in outcome.types.items()}
-    series = {shown(key_of(*each)) for each in outcome.series}
+    series = {shown(key_of(name, dict(tags))) for name, tags in outcome.series}
     rows = []
     for ((name, tags), time_ns), values in outcome.rows.items():
         texts: dict[str, Any] = {}
