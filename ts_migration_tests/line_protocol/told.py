@@ -107,6 +107,11 @@ def bits(value: float) -> int:
     return int(struct.unpack("<Q", struct.pack("<d", value))[0])
 
 
+def float_of(pattern: int) -> float:
+    """The float of some `bits`."""
+    return float(struct.unpack("<d", struct.pack("<Q", pattern))[0])
+
+
 def _renamed(table: Table, name: str) -> str:
     return table.options.rename.get(name, name)
 
