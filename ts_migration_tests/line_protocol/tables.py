@@ -131,8 +131,8 @@ def _one_in(many: int) -> st.SearchStrategy[bool]:
 @st.composite
 def names(draw: st.DrawFn) -> str:
     """A name that most often can be said."""
-    if draw(_one_in(16)):
-        return draw(nasty | st.text(min_size=1, max_size=4))
+    if draw(_one_in(8)):
+        return draw(nasty | st.sampled_from(_CURSED) | st.text(min_size=1, max_size=4))
     return draw(plain | tame)
 
 

@@ -5,7 +5,9 @@ its row is set apart for a reason that holds. Both ends are told by others: `tol
 import itertools
 import os
 from collections import Counter
+from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 
 from ts_migration.config import MappingOptions
@@ -13,6 +15,7 @@ from ts_migration.errors import Refused
 from ts_migration.influxdb.lines import split_lines
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.names import field_key_problem, measurement_problem, tag_key_problem
 from ts_migration.line_protocol.rejects import Reason
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration_tests.line_protocol.points import Point, parsed
@@ -144,3 +147,15 @@ def test_every_short_tag_value_of_special_characters_is_set_apart_exactly_where_
     apart = {text for text in texts if not all(reads_back("m", {"d": text}, each) for each in strings)}
     assert set(encoded.rejects.rows["d"]) == apart
     assert 0 < len(apart) < len(texts)
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"), [("measurement", measurement_problem), ("tag", tag_key_problem), ("field", field_key_problem)]
+)
+def test_every_short_name_of_special_characters_is_refused_exactly_where_it_is_misread(
+    place: str, problem: Callable[[str], str | None]
+) -> None:
+    names = ["".join(each) for size in range(1, 4) for each in itertools.product('\\ ,="a#\t\n', repeat=size)]
+    refused = {name for name in names if problem(name)}
+    assert refused == {name for name in names if not sayable(place, name)}
+    assert 0 < len(refused) < len(names)

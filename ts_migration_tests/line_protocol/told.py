@@ -165,7 +165,7 @@ def sayable(place: str, name: str) -> bool:
     if place == "field":
         values = [("float", 1.5), ("integer", 1), ("boolean", True), ("string", ""), ("string", PROBE)]
         return all(reads_back("m", {}, [(name, *value), ("zz", *value)]) for value in values)
-    values = [{"a": "x"}, {"a": '"', "zz": '"'}, {"zz": "x\\,y"}]
+    values = [{"a": "x"}, {"a": '"'}, {"a": '"', "zz": '"'}, {"zz": "x\\,y"}, {"zz": "x\\=y"}]
     if place == "tag":
         return all(reads_back("m", {name: value} | each, [probe]) for each in values for value in ("x", '"', "\\,"))
     return reads_back(name, {}, [probe]) and all(reads_back(name, each, [probe]) for each in values)
