@@ -32,10 +32,11 @@ def _value(field: RawField) -> Any:
     value = field.value
     if isinstance(value, bytes):
         return value.decode()
-    return _bits(value) if isinstance(value, float) else value
+    return bits(value) if isinstance(value, float) else value
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
+    """A float as its bits: NaN equals itself, and -0.0 is not 0.0."""
     return int(struct.unpack("<Q", struct.pack("<d", value))[0])
 
 
@@ -54,5 +55,5 @@ def expected(row: dict[str, Any], mapping: Mapping) -> Point | None:
             continue
         if field.rfc3339:
             value = iso(value)
-        fields.append((field.field, field.type.value, _bits(float(value)) if field.type is FieldType.FLOAT else value))
+        fields.append((field.field, field.type.value, bits(float(value)) if field.type is FieldType.FLOAT else value))
     return (mapping.measurement, tuple(sorted(tags.items())), row["time_ns"], tuple(sorted(fields))) if fields else None

@@ -23,9 +23,9 @@ from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.timestream.schema import ColumnType
 from ts_migration.windows import Window
-from ts_migration_tests.line_protocol.points import Point, parsed
+from ts_migration_tests.line_protocol.points import Point, bits, parsed
 from ts_migration_tests.line_protocol.tables import NUMBER, Row, Table, tables
-from ts_migration_tests.line_protocol.told import bits, float_of, point_of
+from ts_migration_tests.line_protocol.told import float_of, point_of
 from ts_migration_tests.local.influxdb.conformance import Target
 from ts_migration_tests.shared_material import shared
 

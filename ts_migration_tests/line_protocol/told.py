@@ -14,7 +14,7 @@ from typing import Any
 
 from ts_migration.line_protocol.rejects import Reason
 from ts_migration.timestream.schema import ColumnType
-from ts_migration_tests.line_protocol.points import Point, parsed
+from ts_migration_tests.line_protocol.points import Point, bits, parsed
 from ts_migration_tests.line_protocol.reference_storage import write
 from ts_migration_tests.line_protocol.tables import Row, Table, value_column
 
@@ -100,11 +100,6 @@ def rfc3339(time_ns: int) -> str:
     second = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time_ns // 10**9)
     fraction = f".{time_ns % 10**9:09d}".rstrip("0").rstrip(".")
     return f"{second:%Y-%m-%dT%H:%M:%S}{fraction}Z"
-
-
-def bits(value: float) -> int:
-    """A float as its bits: NaN equals itself, and -0.0 is not 0.0."""
-    return int(struct.unpack("<Q", struct.pack("<d", value))[0])
 
 
 def float_of(pattern: int) -> float:
