@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ts_migration.errors import Permanent
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.names import KEY_SEPARATOR, escaped_key, escaped_measurement
 from ts_migration.line_protocol.rejects import MAX_KEY_BYTES, Reason
@@ -86,7 +87,7 @@ def distinct_series(frame: pl.DataFrame, mapping: Mapping, all_lanes: Sequence[L
     Raises:
         Permanent: a measure_name is not the mapping's: the source has drifted.
     """
-    series = frame.select(identity(mapping)).unique(maintain_order=True)
+    series = frame.select(named(name) for name in identity(mapping)).unique(maintain_order=True)
     check_measure_names(series, mapping)
     rare = _rare_characters(series, mapping)
     tags = [_tag(tag, mapping, tag.column in rare.special) for tag in mapping.tags]
@@ -137,7 +138,7 @@ def _rare_characters(series: pl.DataFrame, mapping: Mapping) -> _Rare:
     columns = [tag.column for tag in mapping.tags]
     patterns = {"special": "[,= ]", "doubtful": rf"[\\\n]|{KEY_SEPARATOR}"}
     found = series.select(
-        pl.col(column).str.contains(pattern).any().alias(f"{kind} {column}")
+        named(column).str.contains(pattern).any().alias(f"{kind} {column}")
         for column in columns
         for kind, pattern in patterns.items()
     )
@@ -147,11 +148,11 @@ def _rare_characters(series: pl.DataFrame, mapping: Mapping) -> _Rare:
 
 def _tag(tag: TagSource, mapping: Mapping, special: bool) -> pl.Expr:
     """`,key=value`, NULL where the row has no such tag: a NULL or empty value makes none."""
-    value = pl.col(tag.column)
+    value = named(tag.column)
     for character in (",", "=", " ") if special else ():
         value = value.str.replace_all(character, "\\" + character, literal=True)
     text = pl.concat_str(pl.lit(f",{escaped_key(tag.tag)}="), value)
-    present = pl.col(tag.column) != ""
+    present = named(tag.column) != ""
     condition = _applies(tag, mapping)
     return pl.when(present if condition is None else present & condition).then(text)
 
@@ -162,7 +163,7 @@ def _reason(series: pl.DataFrame, mapping: Mapping, doubtful: frozenset[str]) ->
     for tag in mapping.tags:
         if tag.column not in doubtful:
             continue
-        value, condition = pl.col(tag.column), _applies(tag, mapping)
+        value, condition = named(tag.column), _applies(tag, mapping)
         faults = {
             Reason.TAG_HOLDS_LINE_FEED: value.str.contains("\n", literal=True),
             Reason.TAG_ENDS_IN_BACKSLASH: value.str.ends_with("\\"),
@@ -201,7 +202,7 @@ def long_keys(series: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Expr | None
             key = pl.col(lane.key).str.len_bytes().cast(pl.Int64) - len(",") - closing
         else:
             key = pl.lit(_key_bytes(lane.sources[0]))
-        tests.append(pl.col(lane.column).is_not_null() & (head + key > MAX_KEY_BYTES))
+        tests.append(named(lane.column).is_not_null() & (head + key > MAX_KEY_BYTES))
     return pl.any_horizontal(tests)
 
 

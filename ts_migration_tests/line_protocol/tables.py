@@ -102,7 +102,7 @@ _NASTY = ',= \\"\n\r\t\0#:!~aé😀\x02'
 _CURSED = [
     "time", "_time", "_field", "_measurement", "_value", "_start", "_stop", "time_ns", "#", "#!~#", "a#!~#b", "x\\",
     "\\", "a\\\\", "a\\,b", "a\\=b", "a\\ b", 'a\\"b', "a\\b", "\\n", "a::b", '"', '"a"', " ", ",", "=", "\t", "\x02a",
-    "measure_name", "a\rb", "\ufeffm", "\\\\,", "\\\\=", "\\\\ ",
+    "*", "^.*$", "^x$", "measure_name", "a\rb", "\ufeffm", "\\\\,", "\\\\=", "\\\\ ",
 ]  # fmt: skip
 _PLAIN_NAMES = (
     "plant",
@@ -183,7 +183,7 @@ def options_of(
     values = [value_column(kind) for kinds in single.values() for kind in kinds]
     known = [*dimensions, *columns, *single, "measure_name", *values]
     renamed = draw(st.lists(st.sampled_from(known), max_size=2, unique=True))
-    rename = {name: draw(names()) for name in renamed}
+    rename = {name: draw(st.sampled_from(known) if draw(_one_in(8)) else names()) for name in renamed}
     if draw(_one_in(40)):
         rename["no such column"] = "x"
     single_measure = draw(st.sampled_from(["field_per_measure_name", "value_columns"]))

@@ -203,3 +203,15 @@ def test_a_field_string_may_hold_line_feeds_and_is_not_cut() -> None:
     encoded = encode(frame_of([one(**{"s p": "a\nb"}), one(time_ns=11)]), MULTI)
     assert encoded.points == 2
     assert [bytes(encoded.text[start:end]).count(b"\n") for start, end in itertools.pairwise(encoded.offsets)] == [2, 1]
+
+
+@pytest.mark.parametrize("column", ["*", "^.*$", "^f$", "^d1$"])
+def test_a_column_whose_name_polars_would_take_for_a_pattern_is_written_with_its_own_values(column: str) -> None:
+    fields = (FieldSource("f", "f", FieldType.FLOAT), FieldSource(column, "own", FieldType.INTEGER))
+    mapping = Mapping("m", (TagSource("d1", "d1"),), fields, ("m",), ("d1",), injective=True)
+    frame = frame_of([one(d1="a", f=0.5, i=7)]).rename({"i": column})
+    assert encode(frame, mapping).lines() == [b"m,d1=a f=0.5,own=7i 10"]
+    tagged = Mapping("m", (TagSource(column, "own"),), fields[:1], ("m",), (column,), injective=True)
+    assert encode(
+        frame_of([one(d1="a")]).rename({"d,2 =": column}).with_columns(pl.lit("b c").alias(column)), tagged
+    ).lines() == [b"m,own=b\\ c f=1.5 10"]

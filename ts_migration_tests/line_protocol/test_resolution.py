@@ -199,6 +199,11 @@ def test_field_keys_that_servers_would_misread_are_refused(name: str) -> None:
     assert f"field {name!r} " in refused(table(["d"], {"v": DOUBLE}), rename={"v": name})
 
 
+def test_two_single_measures_of_one_field_are_refused_for_their_rows_would_become_one_point() -> None:
+    schema = table(["d"], single={"a": ["double"], "b": ["double"]})
+    assert "would all become the field 'x'" in refused(schema, rename={"a": "x", "b": "x"})
+
+
 def test_single_and_multi_measures_of_one_name_and_two_types_are_refused() -> None:
     schema = table(["d"], {"temp": BIGINT}, {"temp": ["double"]})
     assert "the field 'temp' would have two types" in refused(schema)
