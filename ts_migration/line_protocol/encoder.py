@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import (
     MAX_POINT_TIME_NS,
@@ -31,6 +32,7 @@ from ts_migration.line_protocol.series import (
     identity,
     lane_key,
     lanes,
+    long_keys,
 )
 
 TIME = "time_ns"
@@ -86,7 +88,8 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     """
     all_lanes = lanes(mapping)
     series = distinct_series(frame, mapping, all_lanes)
-    rows = frame.join(series, on=identity(mapping), how="left", nulls_equal=True, maintain_order="left", coalesce=True)
+    keys = [named(name) for name in identity(mapping)]
+    rows = frame.join(series, on=keys, how="left", nulls_equal=True, maintain_order="left", coalesce=True)
     _check_drift(rows, all_lanes)
     accepted, rejects = _without_rejects(frame, rows, series, all_lanes)
     if rejects is not None:
@@ -107,7 +110,7 @@ def _check_drift(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> None:
     for lane in all_lanes:
         columns.setdefault(lane.column, []).append(lane)
     tests = {
-        column: pl.col(column).is_not_null() & pl.all_horizontal(pl.col(lane.key).is_null() for lane in group)
+        column: named(column).is_not_null() & pl.all_horizontal(pl.col(lane.key).is_null() for lane in group)
         for column, group in columns.items()
         if all(lane.gated for lane in group)
     }
@@ -121,7 +124,7 @@ def _check_drift(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> None:
 
 
 def _present(lane: Lane) -> pl.Expr:
-    present = pl.col(lane.column).is_not_null()
+    present = named(lane.column).is_not_null()
     return present & pl.col(lane.key).is_not_null() if lane.gated else present
 
 
@@ -135,7 +138,7 @@ def _faults(all_lanes: Sequence[Lane]) -> Iterable[tuple[Reason, str, pl.Expr]]:
     """Tests of rows' values: reason, column, condition (NULL is no fault)."""
     yield Reason.TIME_OUT_OF_RANGE, TIME, ~pl.col(TIME).is_between(MIN_POINT_TIME_NS, MAX_POINT_TIME_NS)
     for lane in all_lanes:
-        value = pl.col(lane.column)
+        value = named(lane.column)
         speaks = pl.col(lane.key).is_not_null() if lane.gated else pl.lit(True)
         if lane.type is FieldType.STRING and not lane.rfc3339:
             yield Reason.STRING_TOO_LONG, lane.column, speaks & (value.str.len_bytes() > MAX_STRING_BYTES)
@@ -147,7 +150,7 @@ def _inexact(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> Iterable[tuple[Re
     """Tests of integers that become floats."""
     for lane in all_lanes:
         if lane.type is FieldType.FLOAT and rows.schema[lane.column] == pl.Int64:
-            value = pl.col(lane.column)
+            value = named(lane.column)
             # 2^63 - 1 becomes 2^63, which is no int64: NULL, and so not the value it was.
             back = value.cast(pl.Float64).cast(pl.Int64, strict=False)
             speaks = pl.col(lane.key).is_not_null() if lane.gated else pl.lit(True)
@@ -159,6 +162,8 @@ def _without_rejects(
 ) -> tuple[pl.Series, Rejects | None]:
     """Mask of the rows that can be said, and the others. The common batch has none and pays for one pass of tests."""
     tests = [*_faults(all_lanes), *_inexact(rows, all_lanes)]
+    if (long := long_keys(series, all_lanes)) is not None:
+        tests.insert(0, (Reason.KEY_TOO_LONG, "", long))
     found = rows.select(test.any().alias(str(position)) for position, (_, _, test) in enumerate(tests)).row(0)
     failed = [test for test, any_row in zip(tests, found, strict=True) if any_row]
     if not failed and series[REASON].null_count() == len(series):
@@ -244,7 +249,7 @@ def _add_field(pieces: _Pieces, rows: pl.DataFrame, lane: Lane, comma: str) -> N
 
 def _value(rows: pl.DataFrame, lane: Lane) -> pl.Expr:
     """A column's values as text, NULL where NULL, without quotes and suffix."""
-    value = pl.col(lane.column)
+    value = named(lane.column)
     if lane.rfc3339:
         text = value.cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%S%.9f")
         return text.str.strip_chars_end("0").str.strip_chars_end(".") + "Z"
@@ -260,7 +265,7 @@ def _counts(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for lane in all_lanes:
         if lane.gated:
-            by_source = rows.group_by(lane.field).agg(pl.col(lane.column).count().alias("count"))
+            by_source = rows.group_by(lane.field).agg(named(lane.column).count().alias("count"))
             found = [(lane.sources[int(at)], count) for at, count in by_source.iter_rows() if at is not None]
         else:
             found = [(lane.sources[0], len(rows) - rows[lane.column].null_count())]

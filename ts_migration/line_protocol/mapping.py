@@ -54,7 +54,7 @@ class Mapping:
 
     Attributes:
         measurement: name of the measurement.
-        tags: sorted by the bytes of their tag keys, as the server sorts them.
+        tags: sorted by the bytes of their tag keys with their escapes, as the server sorts them.
         fields: sorted by field key, then column.
         measure_names: every measure name known when the mapping was resolved; a row with another one has drifted.
         dimensions: dimension columns of the table, in DESCRIBE's order, known when the mapping was resolved.

@@ -13,7 +13,12 @@ RESERVED_FIELDS = frozenset({"time", "_field", "_measurement", "_time", "_value"
 KEY_SEPARATOR = "#!~#"
 """What InfluxDB's files put between series key and field key: a series key that holds it is cut there [tsm1 engine]."""
 
-_BEFORE_SPECIAL = re.compile(r'\\[,= "]')
+_TAB_FIRST = "starts with a tab, which InfluxDB skips: the name would lose it"
+_ODD_BACKSLASHES = r"(?<!\\)(?:\\\\)*\\"
+"""Backslashes of a name of which, with the one that escapes what follows, the server's scanners make whole pairs."""
+_MEASUREMENT_MISREAD = re.compile(rf'\\[="]|{_ODD_BACKSLASHES} ')
+_TAG_KEY_MISREAD = re.compile(rf"{_ODD_BACKSLASHES} ")
+_FIELD_KEY_MISREAD = re.compile(rf'\\"|{_ODD_BACKSLASHES}[,= ]')
 
 
 def escaped_measurement(name: str) -> str:
@@ -30,8 +35,10 @@ def measurement_problem(name: str) -> str | None:
     """Why a measurement's name cannot be written exactly, or None."""
     if name.startswith("#"):
         return "starts with '#': InfluxDB takes the line for a comment and drops it in silence"
-    if name and ord(name[0]) < 0x20:
-        return "starts with a control character, which InfluxDB skips"
+    if name.startswith("\t"):
+        return _TAB_FIRST
+    if _MEASUREMENT_MISREAD.search(name):
+        return "holds a backslash before an equals sign, quote or space, which InfluxDB misreads"
     return _problem(name)
 
 
@@ -39,6 +46,8 @@ def tag_key_problem(name: str) -> str | None:
     """Why a tag key cannot be written exactly, or None."""
     if name in RESERVED_TAGS:
         return "is reserved by InfluxDB"
+    if _TAG_KEY_MISREAD.search(name):
+        return "holds a backslash before a space, which InfluxDB misreads"
     return _problem(name)
 
 
@@ -46,6 +55,10 @@ def field_key_problem(name: str) -> str | None:
     """Why a field key cannot be written exactly, or None."""
     if name in RESERVED_FIELDS:
         return "is reserved by InfluxDB"
+    if name.startswith("\t"):
+        return _TAB_FIRST
+    if _FIELD_KEY_MISREAD.search(name):
+        return "holds a backslash before a comma, equals sign, space or quote, which InfluxDB misreads"
     return _problem(name)
 
 
@@ -58,6 +71,4 @@ def _problem(name: str) -> str | None:
         return "holds a line feed, which ends the line"
     if "\0" in name or KEY_SEPARATOR in name:
         return f"holds NUL or {KEY_SEPARATOR}, which InfluxDB uses inside its own keys"
-    if _BEFORE_SPECIAL.search(name):
-        return "holds a backslash before a comma, equals sign, space or quote, which line protocol cannot say"
     return None

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ts_migration.errors import Missing, Permanent
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.encoder import TIME
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.series import MEASURE_NAME, drift
@@ -123,7 +124,7 @@ def _frame(batches: list[pa.RecordBatch], manifest: ExportManifest, where: str) 
     for name, kind in manifest.columns.items():
         wanted, found = _TYPES[kind][0], frame.schema[name]
         if kind == "timestamp" and found == pl.Datetime("ns"):
-            frame = frame.with_columns(pl.col(name).to_physical())
+            frame = frame.with_columns(named(name).to_physical())
         elif found != wanted:
             raise Permanent(f"the column {name!r} is {found} in the file and {kind} in the manifest", where=where)
     return _checked_times(frame, manifest, where)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ts_migration.config import MappingOptions
 from ts_migration.errors import Refused
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
-from ts_migration.line_protocol.names import field_key_problem, measurement_problem, tag_key_problem
+from ts_migration.line_protocol.names import escaped_key, field_key_problem, measurement_problem, tag_key_problem
 from ts_migration.timestream.schema import Column, ColumnRole, ColumnType, TableSchema
 
 MULTI = "multi"
@@ -74,7 +74,7 @@ class _Resolution:
             raise self._refusal()
         return Mapping(
             measurement=self.measurement,
-            tags=tuple(sorted(tags, key=lambda tag: tag.tag.encode())),
+            tags=tuple(sorted(tags, key=lambda tag: escaped_key(tag.tag).encode())),
             fields=tuple(sorted(fields, key=lambda field: (field.field, field.column))),
             measure_names=tuple(sorted(set(self.single) | self.multi)),
             dimensions=tuple(column.name for column in self.schema.dimensions),
@@ -220,6 +220,8 @@ class _Resolution:
         """
         if len(sources) < 2:
             return False
+        if any(source.column in self.options.dimensions_as_fields for source in sources):
+            return True  # a dimension speaks in rows of every kind
         single = [source for source in sources if source.measure_names is not None]
         if len(single) == len(sources):
             return len({source.measure_names for source in single}) > 1

@@ -4,12 +4,14 @@ Tags repeat in telemetry, so all work on their text (escaping, limits, reserved 
 combination and joined back to the rows. The rows' values are in `encoder`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from ts_migration.errors import Permanent
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.names import KEY_SEPARATOR, escaped_key, escaped_measurement
 from ts_migration.line_protocol.rejects import MAX_KEY_BYTES, Reason
@@ -22,11 +24,10 @@ HEAD = ":head"
 REASON = ":reason"
 REASON_COLUMN = ":column"
 
-_MISREAD = r"[^\\](?:\\\\)+ (?:.*[^\\])?(?:\\\\)+[,=]"
-"""A backslash before a space reads back as it is (seen on real servers), but the server's line splitter takes the two
-backslashes of its spelling for a pair and the space for the end of the tags. From there it counts commas and equals
-signs to know where strings begin: one that stands behind such a pair spoils the count, and then a line feed inside a
-string field would cut the line."""
+_EARLY_SPACE = r"[^\\](?:\\\\)+ "
+"""A backslash before a space reads back as it is (seen on real servers), but the server's line cutter takes the two
+backslashes of its spelling for a pair and the space for the end of the tags: see `_miscounted`."""
+_CUT_BY = re.compile(r'\\.|[ ,="]', re.DOTALL)
 
 _RESERVED_BYTES = 4
 """Bytes that the server adds between series key and field key."""
@@ -86,18 +87,19 @@ def distinct_series(frame: pl.DataFrame, mapping: Mapping, all_lanes: Sequence[L
     Raises:
         Permanent: a measure_name is not the mapping's: the source has drifted.
     """
-    series = frame.select(identity(mapping)).unique(maintain_order=True)
+    series = frame.select(named(name) for name in identity(mapping)).unique(maintain_order=True)
     check_measure_names(series, mapping)
     rare = _rare_characters(series, mapping)
     tags = [_tag(tag, mapping, tag.column in rare.special) for tag in mapping.tags]
     head = [pl.lit(escaped_measurement(mapping.measurement)), *tags, pl.lit(" ")]
     series = series.with_columns(pl.concat_str(head, ignore_nulls=True).alias(HEAD))
-    reason, column = _reason(mapping, rare.doubtful)
+    reason, column = _reason(series, mapping, rare.doubtful)
     series = series.with_columns(reason.alias(REASON), column.alias(REASON_COLUMN))
     gated = [lane for lane in all_lanes if lane.gated]
     if gated:
         series = series.with_columns(expression for lane in gated for expression in _lane_columns(lane))
-    return series.sort(HEAD).with_row_index(RANK)
+    # Not the row's number: NULL and empty dimensions, or measure names that are no tag, share one series.
+    return series.sort(HEAD).with_columns(pl.col(HEAD).rle_id().alias(RANK))
 
 
 def check_measure_names(series: pl.DataFrame, mapping: Mapping) -> None:
@@ -136,7 +138,7 @@ def _rare_characters(series: pl.DataFrame, mapping: Mapping) -> _Rare:
     columns = [tag.column for tag in mapping.tags]
     patterns = {"special": "[,= ]", "doubtful": rf"[\\\n]|{KEY_SEPARATOR}"}
     found = series.select(
-        pl.col(column).str.contains(pattern).any().alias(f"{kind} {column}")
+        named(column).str.contains(pattern).any().alias(f"{kind} {column}")
         for column in columns
         for kind, pattern in patterns.items()
     )
@@ -146,24 +148,22 @@ def _rare_characters(series: pl.DataFrame, mapping: Mapping) -> _Rare:
 
 def _tag(tag: TagSource, mapping: Mapping, special: bool) -> pl.Expr:
     """`,key=value`, NULL where the row has no such tag: a NULL or empty value makes none."""
-    value = pl.col(tag.column)
+    value = named(tag.column)
     for character in (",", "=", " ") if special else ():
         value = value.str.replace_all(character, "\\" + character, literal=True)
     text = pl.concat_str(pl.lit(f",{escaped_key(tag.tag)}="), value)
-    present = pl.col(tag.column) != ""
+    present = named(tag.column) != ""
     condition = _applies(tag, mapping)
     return pl.when(present if condition is None else present & condition).then(text)
 
 
-def _reason(mapping: Mapping, doubtful: frozenset[str]) -> tuple[pl.Expr, pl.Expr]:
+def _reason(series: pl.DataFrame, mapping: Mapping, doubtful: frozenset[str]) -> tuple[pl.Expr, pl.Expr]:
     """Why a series cannot be said, and the column it was found in; the first reason in the order of the tags."""
-    longest = max((len(escaped_key(field.field).encode()) for field in mapping.fields), default=0)
-    # HEAD ends in one space that is not part of the key.
-    tests = [(Reason.KEY_TOO_LONG, "", pl.col(HEAD).str.len_bytes() - 1 + _RESERVED_BYTES + longest > MAX_KEY_BYTES)]
+    tests: list[tuple[Reason, str, pl.Expr]] = []
     for tag in mapping.tags:
         if tag.column not in doubtful:
             continue
-        value, condition = pl.col(tag.column), _applies(tag, mapping)
+        value, condition = named(tag.column), _applies(tag, mapping)
         faults = {
             Reason.TAG_HOLDS_LINE_FEED: value.str.contains("\n", literal=True),
             Reason.TAG_ENDS_IN_BACKSLASH: value.str.ends_with("\\"),
@@ -173,10 +173,63 @@ def _reason(mapping: Mapping, doubtful: frozenset[str]) -> tuple[pl.Expr, pl.Exp
             (reason, tag.column, test if condition is None else test & condition) for reason, test in faults.items()
         ]
     if doubtful:
-        tests.append((Reason.TAGS_MISREAD, "", pl.col(HEAD).str.contains(_MISREAD)))
+        suspects = series.filter(pl.col(HEAD).str.contains(_EARLY_SPACE))[HEAD].unique()
+        misread = [head for head in suspects if _miscounted(head)]
+        tests.append((Reason.TAGS_MISREAD, "", pl.col(HEAD).is_in(misread)))
+    if not tests:
+        return pl.lit(None, pl.String), pl.lit(None, pl.String)
     reasons = [pl.when(test).then(pl.lit(reason.value)) for reason, _, test in tests]
     columns = [pl.when(test).then(pl.lit(column)) for _, column, test in tests]
     return pl.coalesce(reasons), pl.coalesce(columns)
+
+
+def long_keys(series: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Expr | None:
+    """Test of rows for a field with which the series key is longer than the server takes; None where no key comes near.
+
+    Of rows and not of series: one that lacks the field with the long key can be said.
+    """
+    # HEAD ends in one space that is not part of the key.
+    around = _RESERVED_BYTES - 1
+    longest_head = series[HEAD].str.len_bytes().max()
+    longest_key = max(_key_bytes(source) for lane in all_lanes for source in lane.sources)
+    if not isinstance(longest_head, int) or longest_head + around + longest_key <= MAX_KEY_BYTES:
+        return None
+    head = pl.col(HEAD).str.len_bytes().cast(pl.Int64) + around
+    tests = []
+    for lane in all_lanes:
+        if lane.gated:
+            closing = len(lane_key(lane.sources[0]).encode()) - _key_bytes(lane.sources[0])
+            key = pl.col(lane.key).str.len_bytes().cast(pl.Int64) - len(",") - closing
+        else:
+            key = pl.lit(_key_bytes(lane.sources[0]))
+        tests.append(named(lane.column).is_not_null() & (head + key > MAX_KEY_BYTES))
+    return pl.any_horizontal(tests)
+
+
+def _key_bytes(source: FieldSource) -> int:
+    return len(escaped_key(source.field).encode())
+
+
+def _miscounted(head: str) -> bool:
+    """Whether the server's line cutter has lost count at the end of a head.
+
+    From the first space that it takes for the end of the tags it counts commas and equals signs to know where strings
+    begin. One that stands behind a pair of backslashes spoils the count, and then a line feed inside a string cuts the
+    line. Source: scanLine in influxdb 2.x models/points.go.
+    """
+    in_fields = quoted = False
+    equals = commas = 0
+    for character in _CUT_BY.findall(head):
+        if character == " ":
+            in_fields = True
+        elif not in_fields:
+            continue
+        elif character == '"':
+            quoted ^= equals > commas
+        elif not quoted:
+            equals += character == "="
+            commas += character == ","
+    return quoted or equals != commas
 
 
 def _lane_columns(lane: Lane) -> tuple[pl.Expr, pl.Expr]:

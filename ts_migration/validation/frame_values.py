@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ts_migration.errors import Permanent
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping
 from ts_migration.validation.hashing import (
     I64,
@@ -121,7 +122,7 @@ class SeriesRegistry:
             raise Permanent(f"the export lacks the columns {', '.join(missing)} that the mapping names")
         if not self.columns:
             return np.full(len(frame), self._enter([0], [0], pl.DataFrame())[0], np.int64)
-        identities = frame.select(pl.col(*self.columns).cast(pl.String))
+        identities = frame.select(named(column).cast(pl.String) for column in self.columns)
         hashes = identities.hash_rows(seed=_IDENTITY_SEED).alias("hash").to_frame()
         distinct = hashes.with_row_index("row").unique("hash", keep="any", maintain_order=False)
         numbers = self._enter(distinct["hash"].to_list(), distinct["row"].to_list(), identities)

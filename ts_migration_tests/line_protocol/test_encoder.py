@@ -1,4 +1,7 @@
-"""The encoder against an independent parser: every value arrives, to the bit, or its row is set apart with a reason."""
+"""The encoder by example: how each value is written, which rows are set apart, and what stops a conversion.
+
+That all values of any table arrive is in `test_exactness`.
+"""
 
 import itertools
 import math
@@ -6,14 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ts_migration.errors import Permanent
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason
-from ts_migration_tests.line_protocol.points import expected, parsed, readable, unsayable
+from ts_migration_tests.line_protocol.points import parsed
 
 SCHEMA = {
     "d1": pl.String,
@@ -61,45 +62,6 @@ SINGLE = Mapping(
     dimensions=("d1", "d,2 ="),
     injective=True,
 )
-_SPEAKS = {"on": "b", "temp": "f", "wind": "f", "count": "i", "text": "s p", "both": "w"}
-
-nasty = st.text(st.sampled_from([*',= \\"\n\r\t#a', "é", "\0", "😀", "ß"]), max_size=6)
-any_int = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1])
-times = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.sampled_from([-(2**63) + 2, 2**63 - 2, 2**63 - 1])
-maybe = st.none
-
-
-@st.composite
-def multi_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    row = st.fixed_dictionaries(
-        {
-            "d1": maybe() | nasty,
-            "d,2 =": maybe() | nasty,
-            "measure_name": st.just("m"),
-            "f": maybe() | st.floats(),
-            "i": maybe() | any_int,
-            "b": maybe() | st.booleans(),
-            "s p": maybe() | nasty | st.just("tail\\"),
-            "t": maybe() | st.integers(-(2**62), 2**62) | st.just(1_700_000_000 * 10**9),
-            "w": maybe() | any_int,
-            "time_ns": times,
-        }
-    )
-    return draw(st.lists(row, max_size=8))
-
-
-@st.composite
-def single_rows(draw: st.DrawFn) -> list[dict[str, Any]]:
-    values = {"b": st.booleans(), "f": st.floats(), "i": any_int, "s p": nasty, "w": any_int}
-    rows = []
-    for name in draw(st.lists(st.sampled_from(sorted(_SPEAKS)), max_size=8)):
-        column = "i" if name == "temp" and draw(st.booleans()) else _SPEAKS[name]
-        row: dict[str, Any] = dict.fromkeys(SCHEMA)
-        row |= {"d1": draw(maybe() | nasty), "d,2 =": draw(maybe() | nasty), "measure_name": name}
-        rows.append(
-            row | {column: draw(maybe() | values[column]), "t": draw(maybe() | any_int), "time_ns": draw(times)}
-        )
-    return rows
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -108,47 +70,6 @@ def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 def text_of(encoded: Encoded) -> bytes:
     return bytes(encoded.text)
-
-
-def _holds_for(rows: list[dict[str, Any]], mapping: Mapping) -> None:
-    encoded = encode(frame_of(rows), mapping)
-    sayable = [row for row in rows if not unsayable(row, mapping)]
-    points = [point for row in sayable if (point := expected(row, mapping)) is not None]
-    assert sorted(parsed(text_of(encoded)), key=repr) == sorted(points, key=repr)
-    assert encoded.points + len(encoded.rejects) + encoded.empty == len(rows)
-    assert len(encoded.rejects) == len(rows) - len(sayable)
-    assert len(encoded.accepted) == len(sayable)
-    counts: dict[str, int] = {}
-    for _, _, _, fields in points:
-        for key, _, _ in fields:
-            counts[key] = counts.get(key, 0) + 1
-    assert encoded.counts == counts
-    assert encoded.times.tolist() == [point[2] for point in parsed(text_of(encoded))]
-
-
-@settings(max_examples=150, deadline=None)
-@given(multi_rows())
-def test_every_multi_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
-    _holds_for(rows, MULTI)
-
-
-@settings(max_examples=150, deadline=None)
-@given(single_rows())
-def test_every_single_measure_row_arrives_to_the_bit_or_is_set_apart(rows: list[dict[str, Any]]) -> None:
-    _holds_for(rows, SINGLE)
-
-
-@settings(max_examples=250, deadline=None)
-@given(nasty.filter(lambda value: value and "\n" not in value))
-def test_a_tag_value_is_refused_exactly_where_no_spelling_reads_back_as_it(value: str) -> None:
-    assert (len(encode(frame_of([one(d1=value)]), MULTI).rejects) == 0) is readable({"a": value, "measure_name": "m"})
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=50, max_size=200))
-def test_floats_read_back_to_the_same_bits(values: list[float]) -> None:
-    rows = [dict.fromkeys(SCHEMA) | {"measure_name": "m", "f": value, "time_ns": 1} for value in values]
-    _holds_for(rows, MULTI)
 
 
 def one(**values: Any) -> dict[str, Any]:
@@ -184,6 +105,7 @@ def test_values_are_written_as_the_server_reads_them(values: dict[str, Any], lin
         ({"d1": "x\ny"}, Reason.TAG_HOLDS_LINE_FEED, "d1"),
         ({"d1": "x\\ y", "d,2 =": "\\,"}, Reason.TAGS_MISREAD, ""),
         ({"d1": "x\\ \\="}, Reason.TAGS_MISREAD, ""),
+        ({"d1": "\\ ", "d,2 =": '\\="\\,'}, Reason.TAGS_MISREAD, ""),
         ({"d1": "a#!~#b"}, Reason.TAG_HOLDS_SEPARATOR, "d1"),
         ({"d1": "x" * 65_536}, Reason.KEY_TOO_LONG, ""),
         ({"f": math.nan}, Reason.FLOAT_NOT_FINITE, "f"),
@@ -210,8 +132,16 @@ def test_a_string_of_one_mebibyte_is_written() -> None:
 
 def test_the_longest_series_key_the_server_takes_is_written() -> None:
     longest = 65_535 - 4 - len('s\\ p\\="q') - len("my\\ table\\,é,a\\ tag=,measure_name=m".encode())
-    assert encode(frame_of([one(d1="x" * longest)]), MULTI).points == 1
-    assert encode(frame_of([one(d1="x" * (longest + 1))]), MULTI).points == 0
+    text = {"s p": ""}
+    assert encode(frame_of([one(d1="x" * longest, **text)]), MULTI).points == 1
+    assert encode(frame_of([one(d1="x" * (longest + 1), **text)]), MULTI).points == 0
+
+
+def test_a_row_is_written_where_only_a_field_that_it_lacks_has_too_long_a_key_for_its_series() -> None:
+    longest = 65_535 - 4 - len("f") - len("my\\ table\\,é,a\\ tag=,measure_name=m".encode())
+    encoded = encode(frame_of([one(d1="x" * longest), one(d1="x" * longest, **{"s p": "text"})]), MULTI)
+    assert (encoded.points, len(encoded.rejects)) == (1, 1)
+    assert encoded.rejects.rows["s p"].to_list() == ["text"]
 
 
 def test_null_and_empty_dimensions_make_no_tag() -> None:
@@ -219,7 +149,9 @@ def test_null_and_empty_dimensions_make_no_tag() -> None:
     assert encoded.lines() == ["my\\ table\\,é,measure_name=m f=1.5 10".encode()]
 
 
-@pytest.mark.parametrize("value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\\\ x\\\\,"])
+@pytest.mark.parametrize(
+    "value", ["two\\ words", "\\ east", "a\\,b", "a\\=b", "a\\=\\,\\ b", "\\ \\,\\=", "\\\\ x\\\\,"]
+)
 def test_a_backslash_before_a_special_character_is_kept_as_real_servers_keep_it(value: str) -> None:
     point = parsed(text_of(encode(frame_of([one(d1=value)]), MULTI)))[0]
     assert dict(point[1])["a tag"] == value
@@ -229,6 +161,11 @@ def test_lines_are_sorted_by_series_and_then_by_time() -> None:
     rows = [one(d1=tag, time_ns=time) for time in (3, 1, 2) for tag in ("b", "a")]
     points = parsed(text_of(encode(frame_of(rows), MULTI)))
     assert [(point[1][0][1], point[2]) for point in points] == [(tag, time) for tag in "ab" for time in (1, 2, 3)]
+
+
+def test_rows_that_share_a_series_are_sorted_by_time_whatever_told_them_apart_in_the_source() -> None:
+    encoded = encode(frame_of([one(d1=None, time_ns=2), one(d1="", time_ns=1), one(d1=None, time_ns=0)]), MULTI)
+    assert encoded.times.tolist() == [0, 1, 2]
 
 
 def test_tags_are_written_in_the_order_of_their_key_bytes() -> None:
@@ -266,3 +203,15 @@ def test_a_field_string_may_hold_line_feeds_and_is_not_cut() -> None:
     encoded = encode(frame_of([one(**{"s p": "a\nb"}), one(time_ns=11)]), MULTI)
     assert encoded.points == 2
     assert [bytes(encoded.text[start:end]).count(b"\n") for start, end in itertools.pairwise(encoded.offsets)] == [2, 1]
+
+
+@pytest.mark.parametrize("column", ["*", "^.*$", "^f$", "^d1$"])
+def test_a_column_whose_name_polars_would_take_for_a_pattern_is_written_with_its_own_values(column: str) -> None:
+    fields = (FieldSource("f", "f", FieldType.FLOAT), FieldSource(column, "own", FieldType.INTEGER))
+    mapping = Mapping("m", (TagSource("d1", "d1"),), fields, ("m",), ("d1",), injective=True)
+    frame = frame_of([one(d1="a", f=0.5, i=7)]).rename({"i": column})
+    assert encode(frame, mapping).lines() == [b"m,d1=a f=0.5,own=7i 10"]
+    tagged = Mapping("m", (TagSource(column, "own"),), fields[:1], ("m",), (column,), injective=True)
+    assert encode(
+        frame_of([one(d1="a")]).rename({"d,2 =": column}).with_columns(pl.lit("b c").alias(column)), tagged
+    ).lines() == [b"m,own=b\\ c f=1.5 10"]

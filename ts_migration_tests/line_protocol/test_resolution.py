@@ -123,6 +123,11 @@ def test_names_are_changed_where_asked_and_tags_stay_sorted_by_their_new_bytes()
     assert [field.field for field in mapping.fields] == ["value"]
 
 
+def test_tags_are_sorted_with_their_escapes_as_the_server_sorts_them() -> None:
+    mapping = mapped(table(["A FOO", ",", "0", "APPLE"], {"v": DOUBLE}), keep_measure_name=False)
+    assert [tag.tag for tag in mapping.tags] == ["0", "APPLE", "A FOO", ","]
+
+
 def test_a_mapping_survives_its_json_with_its_digest() -> None:
     mapping = mapped(table(["d"], {"a": DOUBLE}, {"temp": ["double", "bigint"]}))
     assert Mapping.from_json(mapping.to_json()) == mapping
@@ -169,6 +174,36 @@ def test_what_would_merge_or_mislead_is_refused(options: dict[str, Any], words: 
     assert words in refused(table(["d", "e"], {"v": DOUBLE, "w": DOUBLE, "s": VARCHAR}), **options)
 
 
+@pytest.mark.parametrize("name", ["reg\\=ion", "a\\,b", 'a\\"b', "a\\\\ b", "\x02", "a\\b"])
+def test_tag_keys_that_servers_read_back_as_they_are_need_no_other_name(name: str) -> None:
+    assert TagSource("d", name) in mapped(table(["d"], {"v": DOUBLE}), rename={"d": name}).tags
+
+
+@pytest.mark.parametrize("name", ["\x02", "a\\,b", "a\\\\ b", "a=b"])
+def test_measurements_that_servers_read_back_as_they_are_need_no_other_name(name: str) -> None:
+    assert mapped(table(["d"], {"v": DOUBLE}), measurement=name).measurement == name
+
+
+@pytest.mark.parametrize("name", ["\tm", "a\\ b", "a\\=b", 'a\\"b', "a\\\\=b", "#m", "m\\"])
+def test_measurements_that_servers_would_read_as_others_are_refused(name: str) -> None:
+    assert f"measurement {name!r} " in refused(table(["d"], {"v": DOUBLE}), measurement=name)
+
+
+@pytest.mark.parametrize("name", ["a\\ b", "a\\\\\\ b", "a\\"])
+def test_tag_keys_that_servers_would_misread_are_refused(name: str) -> None:
+    assert f"tag {name!r} " in refused(table(["d"], {"v": DOUBLE}), rename={"d": name})
+
+
+@pytest.mark.parametrize("name", ["\tf", "a\\ b", "a\\=b", "a\\,b", 'a\\"b', 'a\\\\"b', "a\\\\"])
+def test_field_keys_that_servers_would_misread_are_refused(name: str) -> None:
+    assert f"field {name!r} " in refused(table(["d"], {"v": DOUBLE}), rename={"v": name})
+
+
+def test_two_single_measures_of_one_field_are_refused_for_their_rows_would_become_one_point() -> None:
+    schema = table(["d"], single={"a": ["double"], "b": ["double"]})
+    assert "would all become the field 'x'" in refused(schema, rename={"a": "x", "b": "x"})
+
+
 def test_single_and_multi_measures_of_one_name_and_two_types_are_refused() -> None:
     schema = table(["d"], {"temp": BIGINT}, {"temp": ["double"]})
     assert "the field 'temp' would have two types" in refused(schema)
@@ -186,6 +221,11 @@ def test_a_dimension_as_field_is_refused_where_it_would_be_written_once_per_meas
     schema = table(["d"], single={"a": ["double"], "b": ["double"]})
     assert "once per measure" in refused(schema, dimensions_as_fields=("d",))
     assert mapped(schema, dimensions_as_fields=("d",), single_measure="value_columns").fields
+
+
+def test_a_dimension_as_field_is_refused_where_it_has_the_name_of_the_measure_beside_it() -> None:
+    schema = table(["note"], single={"note": ["varchar"]})
+    assert "all become the field 'note'" in refused(schema, dimensions_as_fields=("note",))
 
 
 def test_a_table_that_uses_the_name_of_the_exact_time_is_refused() -> None:

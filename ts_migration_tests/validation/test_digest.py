@@ -336,3 +336,14 @@ def test_the_published_vectors_are_what_is_computed() -> None:
             column = BlockColumn(each.field, FieldType(each.kind), np.array([each.value], dtype))
             digest.add_block(each.measurement, dict(each.tags), np.array([each.time_ns], np.int64), [column])
         assert digest.record().lanes == expected
+
+
+@pytest.mark.parametrize("column", ["*", "^x$"])
+def test_a_dimension_whose_name_polars_would_take_for_a_pattern_has_its_own_values(column: str) -> None:
+    rows = {"x": ["a", "b"], "measure_name": ["m", "m"], "f": [1.5, 2.5], "time_ns": [START, START + 1]}
+    digests = []
+    for name in (column, "plain"):
+        fields = (FieldSource("f", "f", FieldType.FLOAT),)
+        mapping = Mapping("m", (TagSource(name, "d"), TagSource("x", "x")), fields, ("m",), (name, "x"), injective=True)
+        digests.append(digest_of_frames(pl.DataFrame({name: ["c", None]} | rows), mapping=mapping).record())
+    assert digests[0] == digests[1]

@@ -1,0 +1,15 @@
+"""Columns of a frame by their very names. Only that: which columns there are is said by schemas and mappings."""
+
+import polars as pl
+from polars import selectors
+
+
+def named(name: str) -> pl.Expr:
+    """The one column of this name.
+
+    `pl.col` takes `*` for every column and `^…$` for a regular expression: a name in Timestream may be either, and the
+    column `^x$` would be written with the values of the column `x`.
+    """
+    if name == "*" or (name.startswith("^") and name.endswith("$")):
+        return selectors.by_name(name).as_expr()
+    return pl.col(name)
