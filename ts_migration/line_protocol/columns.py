@@ -10,6 +10,11 @@ def named(name: str) -> pl.Expr:
     `pl.col` takes `*` for every column and `^…$` for a regular expression: a name in Timestream may be either, and the
     column `^x$` would be written with the values of the column `x`.
     """
-    if name == "*" or (name.startswith("^") and name.endswith("$")):
+    if is_pattern(name):
         return selectors.by_name(name).as_expr()
     return pl.col(name)
+
+
+def is_pattern(name: str) -> bool:
+    """Whether polars, and what builds on it, takes a column's name for a pattern."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))

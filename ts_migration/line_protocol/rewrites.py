@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
@@ -96,7 +97,7 @@ def rewritten(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> pl.DataFra
 
 
 def _tag(column: str, rules: Rules) -> pl.Expr:
-    value = pl.col(column)
+    value = named(column)
     if NEWLINE_IN_TAG in rules:
         value = value.str.replace_all("\n", NEWLINE[rules[NEWLINE_IN_TAG]], literal=True)
     if TRAILING_BACKSLASH in rules:
@@ -107,7 +108,7 @@ def _tag(column: str, rules: Rules) -> pl.Expr:
 def _fields(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> dict[str, pl.Expr]:
     changed: dict[str, pl.Expr] = {}
     for field in mapping.fields:
-        column = pl.col(field.column)
+        column = named(field.column)
         if field.type is FieldType.STRING and not field.rfc3339 and STRING_TOO_LONG in rules:
             changed[field.column] = column.map_elements(_cut, pl.String)
         elif field.type is FieldType.FLOAT and frame.schema[field.column] == pl.Int64:

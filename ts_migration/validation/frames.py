@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from ts_migration.line_protocol.columns import is_pattern
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.manifests import ExportManifest, Manifest, Sha256
 from ts_migration.validation.frame_values import MEASURE_NAME, TIME_COLUMN
@@ -55,12 +56,17 @@ def frame_schema(export: ExportManifest, mapping: Mapping) -> "DataFrameSchema":
             known = pa.Check.isin(list(mapping.measure_names), error="measure_name is not one of the mapping's")
             columns[name] = pa.Column(pl.String, known, nullable=False)
         else:
-            columns[name] = pa.Column(_TYPES[kind.lower()], nullable=True)
+            columns[_plain(name)] = pa.Column(_TYPES[kind.lower()], nullable=True)
     inside = pa.Check.in_range(
         export.window.start_ns, export.window.end_ns, include_max=False, error="time_ns lies outside the window"
     )
     columns[TIME_COLUMN] = pa.Column(pl.Int64, inside, nullable=False)
     return pa.DataFrameSchema(columns, strict=False)
+
+
+def _plain(name: str) -> str:
+    """A name that pandera reads as one: with a space behind it none is a pattern any more."""
+    return f"{name} " if is_pattern(name) else name
 
 
 class FrameChecks:
@@ -78,12 +84,16 @@ class FrameChecks:
     def _schema(self) -> "DataFrameSchema":
         return frame_schema(self.export, self.mapping)
 
+    @cached_property
+    def _odd(self) -> dict[str, str]:
+        return {name: _plain(name) for name in self.export.columns if is_pattern(name)}
+
     def check(self, frame: pl.DataFrame) -> None:
         """Check one batch."""
         from pandera.errors import SchemaErrors
 
         try:
-            self._schema.validate(frame, lazy=True)
+            self._schema.validate(frame.rename(self._odd), lazy=True)
         except SchemaErrors as error:
             self._remember(error.failure_cases)
         self.batches += 1

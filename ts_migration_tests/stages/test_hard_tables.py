@@ -98,7 +98,7 @@ def test_a_measure_that_appears_half_way_through_the_history_is_mapped_from_the_
 
 @pytest.mark.parametrize("single_measure", ["field_per_measure_name", "value_columns"])
 def test_names_that_line_protocol_has_to_escape_are_read_back_as_they_are(stack: Stack, single_measure: str) -> None:
-    hard = {"plant, or =": "Itaipu, 1 = \\ x", "região": "São\tPaulo", 'quo"te': '"'}
+    hard = {"plant, or =": "Itaipu, 1 = \\ x", "região": "São\tPaulo", 'quo"te': '"', "^reg.*$": "*"}
     records = []
     for step in range(DAYS * 2):
         records.append(record(step, hard, "a = b, c", [('mw "x"', "DOUBLE", "-0.0"), ("on, off", "VARCHAR", " ")]))

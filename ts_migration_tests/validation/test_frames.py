@@ -55,3 +55,13 @@ def test_thousands_of_failures_are_counted_and_capped() -> None:
     checks = found(many)
     assert checks.failed == 2000
     assert len(checks.failures) == EVIDENCE_ROWS
+
+
+@pytest.mark.parametrize("name", ["*", "^load$", "^plant"])
+def test_a_column_named_like_a_pattern_is_looked_at_by_its_name(name: str) -> None:
+    export = EXPORT.model_copy(update={"columns": {**EXPORT.columns, name: "bigint"}})
+    checks = FrameChecks(export, MAPPING)
+    checks.check(GOOD.with_columns(pl.Series(name, [1, None], pl.Int64)))
+    assert checks.failures == []
+    checks.check(GOOD.with_columns(pl.Series(name, ["a", None], pl.String)))
+    assert checks.failed == 1
