@@ -98,4 +98,8 @@ def mapping_finding(
         return failed(name, error)
     if look.problems:
         return failed(name, look.problems[0])
-    return accessible(name, f"{len(mapping.tags)} tags, {len(mapping.fields)} fields; no two rows become one point")
+    tags, fields = (
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in ((len(mapping.tags), "tag"), (len(mapping.fields), "field"))
+    )
+    return accessible(name, f"{tags}, {fields}; no two rows become one point")
