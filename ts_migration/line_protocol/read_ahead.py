@@ -3,7 +3,7 @@
 Only for streams whose work leaves Python's lock alone most of the time (Arrow, polars, numpy, sockets).
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 Step = TypeVar("Step")
 
 
-def one_ahead(source: Generator[Step, None, None], name: str) -> Iterator[Step]:
+def one_ahead(source: Generator[Step, None, None], name: str) -> Generator[Step, None, None]:
     """What `source` yields, the next step made while the consumer works on this one; memory holds one step more.
 
     An error of the source is raised where its step would have come. A consumer that stops early waits for the step

@@ -8,6 +8,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -19,6 +21,7 @@ from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
+from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.manifests import (
     ExportManifest,
@@ -187,18 +190,26 @@ def _write_parts(
     with (
         tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
         PartsWriter(bucket, own.line_protocol, job.batch_size, job.compression) as writer,
+        # A thread of its own: numpy leaves Python's lock alone while the next frame is encoded.
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as digesting,
+        closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames,
     ):
         quarantine = QuarantineWriter(quarantine_file)
-        for frame in export_frames(bucket, export, mapping, frame_rows):
+        digested: Future[None] | None = None
+        for frame in frames:
             observe(frame)
             encoded = encode(frame, mapping)
             writer.add(encoded)
+            if digested:
+                digested.result()
             # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
-            digest.add_frame(encoded.accepted, mapping)
+            digested = digesting.submit(digest.add_frame, encoded.accepted, mapping)
             quarantine.add(encoded.rejects)
             written.add(frame, encoded)
             if progress:
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
+        if digested:
+            digested.result()
         bucket.put(own.line_protocol + INDEX_NAME, writer.finish(), "application/json")
         written.parts, written.text_bytes = tuple(writer.parts), writer.text_bytes
         quarantine.close()
