@@ -1,4 +1,4 @@
-"""The telemetry that benchmarks move: 200 series, 3 tags, 5 fields, hourly, lines of about 157 bytes; export files of it.
+"""The telemetry that benchmarks move: 200 series, 3 tags, 5 fields, hourly, lines of about 157 bytes.
 
 One shape for every benchmark, that of the measurements on a real InfluxDB 2.9.1. What is measured is elsewhere.
 """
