@@ -72,8 +72,9 @@ def stage(telemetry: Telemetry, place: Place) -> float:
     own = telemetry.place.window(telemetry.window.key)
     exports.delete(own.manifest("load"))
     exports.delete_prefix(own.ledger)
+    job, target = place.job(telemetry), place.target
     started = time.perf_counter()
-    loaded = load_window(place.job(telemetry), telemetry.place, telemetry.window, MAPPING, exports, place.target)
+    loaded = load_window(job, telemetry.place, telemetry.window, MAPPING, exports, target)
     taken = time.perf_counter() - started
     if loaded.points != telemetry.rows or loaded.retries:
         raise SystemExit(f"{loaded.points} points of {telemetry.rows}, {loaded.retries} retries")

@@ -76,9 +76,8 @@ class Telemetry:
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, in files as UNLOAD leaves them: time order, all series of one time side by side."""
-        random = np.random.default_rng(7)
         for first in range(0, self.rows, FILE_ROWS):
-            yield _table(np.arange(first, min(first + FILE_ROWS, self.rows)), random)
+            yield rows_of(first, min(first + FILE_ROWS, self.rows))
 
     def manifest(self, files: tuple[ExportFile, ...]) -> ExportManifest:
         """The export's manifest over such files."""
@@ -105,8 +104,10 @@ def write_parquet(rows: pa.Table, path: str) -> None:
     pq.write_table(rows, path, use_deprecated_int96_timestamps=True, compression="none")
 
 
-def _table(index: "np.ndarray[tuple[int], np.dtype[np.int64]]", random: np.random.Generator) -> pa.Table:
-    size = len(index)
+def rows_of(first: int, end: int) -> pa.Table:
+    """Some of the rows. Whole files differ in their times only, and so have the same size."""
+    index, size = np.arange(first, end), end - first
+    random = np.random.default_rng(7)
     of = pa.array(index % SERIES)
     times = START + index // SERIES * HOUR
     return pa.table(
