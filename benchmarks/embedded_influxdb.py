@@ -67,6 +67,13 @@ def measure(runs: int) -> list[Row]:
         for connections, rates in seen.items():
             rates.append(rate(connections, ready))
     return [
-        compared(f"embedded InfluxDB, {n} connections", "what its users need", rates, [NEEDED] * runs, "lines/s", 1.0)
+        compared(
+            f"embedded InfluxDB, {n} connection{'s'[: n - 1]}",
+            "what its users need",
+            rates,
+            [NEEDED] * runs,
+            "lines/s",
+            1.0,
+        )
         for n, rates in seen.items()
     ]

@@ -26,41 +26,30 @@ _NO_RESULT: bytes = msgpack.packb({"results": [{"statement_id": 0}]})
 _HEAD_BYTES = 1 << 16
 
 
-class Sink:
-    """Counts what it is given."""
+def serve(listener: socket.socket) -> None:
+    """Take connections for ever."""
+    while True:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=_serve, args=(connection,), daemon=True).start()
 
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._lock = threading.Lock()
-        self.lines = 0
 
-    def serve(self) -> None:
-        """Take connections for ever."""
-        while True:
-            connection, _ = self.listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+def _serve(connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        while head := _head(connection):
+            request, headers, rest = head
+            body = _body(connection, int(headers.get(b"content-length", b"0")), rest)
+            connection.sendall(_answer(request, headers, body))
 
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            while head := _head(connection):
-                request, headers, rest = head
-                body = _body(connection, int(headers.get(b"content-length", b"0")), rest)
-                connection.sendall(self._answer(request, headers, body))
 
-    def _answer(self, request: bytes, headers: dict[bytes, bytes], body: bytearray) -> bytes:
-        path = request.split(b" ")[1].partition(b"?")[0]
-        if path == b"/api/v2/write":
-            text = igzip.decompress(body) if headers.get(b"content-encoding") == b"gzip" else body
-            lines = text.count(b"\n")
-            with self._lock:
-                self.lines += lines
-            return b"HTTP/1.1 204 No Content\r\n\r\n"
-        if path == b"/lines":
-            return _ok(b"application/json", json.dumps(self.lines).encode())
-        if path == b"/query":
-            return _ok(b"application/x-msgpack", _NO_RESULT)
-        return _ok(b"application/json", json.dumps({"buckets": [BUCKET], "orgs": []}).encode())
+def _answer(request: bytes, headers: dict[bytes, bytes], body: bytearray) -> bytes:
+    path = request.split(b" ")[1].partition(b"?")[0]
+    if path == b"/api/v2/write":
+        text = igzip.decompress(body) if headers.get(b"content-encoding") == b"gzip" else body
+        return b"HTTP/1.1 204 No Content\r\nX-Lines: %d\r\n\r\n" % text.count(b"\n")
+    if path == b"/query":
+        return _ok(b"application/x-msgpack", _NO_RESULT)
+    return _ok(b"application/json", json.dumps({"buckets": [BUCKET], "orgs": []}).encode())
 
 
 def _head(connection: socket.socket) -> tuple[bytes, dict[bytes, bytes], bytes] | None:
@@ -96,7 +85,8 @@ def _ok(kind: bytes, body: bytes) -> bytes:
 @contextmanager
 def running_sink() -> Iterator[str]:
     """A sink in a process of its own; its URL."""
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "benchmarks.sink"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             yield server.stdout.readline().strip()
@@ -105,10 +95,11 @@ def running_sink() -> Iterator[str]:
 
 
 def main() -> None:
-    """Say where, and serve."""
-    sink = Sink()
-    print(f"http://127.0.0.1:{sink.listener.getsockname()[1]}", flush=True)
-    sink.serve()
+    """Say where, and serve until whoever started it is gone."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    threading.Thread(target=serve, args=(listener,), daemon=True).start()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
