@@ -66,14 +66,8 @@ def measure(runs: int) -> list[Row]:
     for _ in range(runs):
         for connections, rates in seen.items():
             rates.append(rate(connections, ready))
+    needed = [NEEDED] * runs
     return [
-        compared(
-            f"embedded InfluxDB, {n} connection{'s'[: n - 1]}",
-            "what its users need",
-            rates,
-            [NEEDED] * runs,
-            "lines/s",
-            1.0,
-        )
+        compared(f"embedded InfluxDB, connections: {n}", "what its users need", rates, needed, "lines/s", 1.0)
         for n, rates in seen.items()
     ]
