@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import harmonic_mean, mean
 
 import urllib3
 from pydantic import SecretStr
@@ -172,19 +173,26 @@ def prepare(exports: ExportBucket) -> None:
 
 
 def turns(endpoint: str, target: tuple[str, str, str], sides: dict[str, Telemetry], runs: int) -> dict[str, list[Seen]]:
-    """Every side `runs` times, in turns; AWS's pattern, slow and far from its budget, once."""
+    """Every side `runs` times, each time there and back (a, b, b, a): a machine that grows busier slows both alike.
+
+    AWS's pattern, slow and far from its budget, only once.
+    """
     seen: dict[str, list[Seen]] = {name: [] for name in sides}
-    url, org, token = target
-    for turn in range(runs):
-        for name in list(sides) if turn % 2 else list(reversed(sides)):
-            if name == "aws" and turn:
-                continue
-            telemetry, bucket = sides[name], f"ts-migration-bench-{secrets.token_hex(4)}"
-            place = [endpoint, url, org, token, bucket]
-            command = [sys.executable, "-m", "benchmarks.load", name, str(telemetry.batch_size), *place]
-            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            seen[name].append(Seen(*json.loads(told)))
+    for run in range(runs):
+        pair = [name for name in sides if name != "aws"]
+        order = [*pair, *reversed(pair), *(["aws"] if "aws" in sides and not run else [])]
+        found: dict[str, list[Seen]] = {}
+        for name in order:
+            found.setdefault(name, []).append(_turn(name, endpoint, target, sides[name]))
+        for name, each in found.items():
+            seen[name].append(Seen(harmonic_mean(one.rate for one in each), mean(one.cpu_us for one in each)))
     return seen
+
+
+def _turn(name: str, endpoint: str, target: tuple[str, str, str], telemetry: Telemetry) -> Seen:
+    bucket = f"ts-migration-bench-{secrets.token_hex(4)}"
+    command = [sys.executable, "-m", "benchmarks.load", name, str(telemetry.batch_size), endpoint, *target, bucket]
+    return Seen(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
 def measure(runs: int) -> list[Row]:
