@@ -50,3 +50,11 @@ def compared(
         None if at_least is None else ratio >= at_least,
         len(values),
     )
+
+
+def bounded(part: str, against: str, values: list[float], at_most: float, unit: str) -> Row:
+    """A row of a cost (less is better) held against a fixed bound."""
+    value = median(values)
+    return Row(
+        part, against, value, at_most, unit, value / at_most, f"at most {at_most:g}", value <= at_most, len(values)
+    )

@@ -99,8 +99,8 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     empty = len(rows) - int(filled.sum())
     if empty:
         rows = rows.filter(filled)
-    lines = rows.select(RANK, TIME, _line(rows, all_lanes).alias(_LINE))
-    text, offsets, times = _text(lines.sort(RANK, TIME))
+    ordered = _by_series_and_time(rows, all_lanes)
+    text, offsets, times = _text(ordered.select(TIME, _line(ordered, all_lanes).alias(_LINE)))
     return Encoded(text, offsets, times, _counts(rows, all_lanes), frame, rejects or _no_rejects(frame), empty)
 
 
@@ -273,6 +273,22 @@ def _counts(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> dict[str, int]:
             if count:
                 counts[source.field] = counts.get(source.field, 0) + count
     return counts
+
+
+def _by_series_and_time(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.DataFrame:
+    """What lines are made of, in their order; equal ones as they came, so that the last to be written stays the last.
+
+    Sorted before there is text: 20 ns a row instead of the 100 ns that sorting lines takes, which then also lie in
+    memory in the order in which they are copied out.
+    """
+    times, ranks = rows[TIME].to_numpy(), rows[RANK].to_numpy()
+    order = None if bool(np.all(times[1:] >= times[:-1])) else np.argsort(times, kind="stable")
+    # Up to 16 bits numpy's stable sort is a radix sort.
+    small = ranks.astype(np.uint16) if len(ranks) and int(ranks.max()) < 2**16 else ranks
+    by_series = np.argsort(small if order is None else small[order], kind="stable")
+    gated = [name for lane in all_lanes if lane.gated for name in (lane.key, lane.field)]
+    names = dict.fromkeys([HEAD, TIME, *(lane.column for lane in all_lanes), *gated])
+    return rows.select(names.keys())[by_series if order is None else order[by_series]]
 
 
 def _text(lines: pl.DataFrame) -> tuple[memoryview, npt.NDArray[np.int64], npt.NDArray[np.int64]]:

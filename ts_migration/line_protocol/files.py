@@ -30,8 +30,9 @@ from ts_migration.line_protocol.members import (
 from ts_migration.manifests import Part
 from ts_migration.objects import ExportBucket
 
-PART_BYTES = 64 * 1024 * 1024
-"""A part is ended when it is this large, compressed. The last member may go beyond it."""
+PART_BYTES = 32 * 1024 * 1024
+"""A part is ended when it is this large, compressed. The last member may go beyond it. One part is sent while the next
+is filled, so the last is what a conversion waits for at its end."""
 INDEX_NAME = "members.json"
 
 

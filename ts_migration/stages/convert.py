@@ -8,6 +8,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -18,6 +20,7 @@ from ts_migration.errors import Missing
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
+from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.manifests import (
@@ -200,25 +203,38 @@ def _write_parts(
     with (
         tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
         PartsWriter(bucket, own.line_protocol, job.batch_size, job.gzip_level) as writer,
+        # A thread of its own: numpy leaves Python's lock alone while the next frame is encoded.
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as digesting,
+        closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames,
     ):
         quarantine = QuarantineWriter(quarantine_file)
-        for frame in export_frames(bucket, export, mapping, frame_rows):
+        digested: Future[None] | None = None
+        for frame in frames:
             observe(frame)
             said = say(frame, mapping, job.mapping.rewrite.active)
+            if digested:
+                digested.result()
+            # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
+            digested = digesting.submit(_digest, digest, said, mapping)
             for encoded in said.batches:
                 writer.add(encoded)
-                # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
-                digest.add_frame(encoded.accepted, mapping)
             quarantine.add(said.rejects)
             written.add(frame, said)
             if progress:
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
+        if digested:
+            digested.result()
         bucket.put(own.line_protocol + INDEX_NAME, writer.finish(), "application/json")
         written.parts, written.text_bytes = tuple(writer.parts), writer.text_bytes
         quarantine.close()
         written.reasons = quarantine.reasons
         _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
     return written
+
+
+def _digest(digest: PointDigest, said: Said, mapping: Mapping) -> None:
+    for encoded in said.batches:
+        digest.add_frame(encoded.accepted, mapping)
 
 
 def _put_quarantine(bucket: ExportBucket, own: WindowPlace, rows: int, body: IO[bytes]) -> None:

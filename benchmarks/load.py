@@ -1,0 +1,245 @@
+"""How fast a window is loaded: the stage, against a loop that posts the same bodies from memory, and against AWS's way.
+
+Two targets: a bare sink, the least that any server must do, which is many times faster than a database and shows what
+the client costs; and a server: INFLUXDB_URL (INFLUXDB_TOKEN, INFLUXDB_ORG), else the embedded one. Sides take turns,
+each in a process of its own, each into a bucket of its own that is deleted afterwards.
+"""
+
+import argparse
+import json
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import harmonic_mean, mean
+
+import urllib3
+from pydantic import SecretStr
+
+from benchmarks import aws_pattern
+from benchmarks.rows import Row, bounded, compared
+from benchmarks.sink import running_sink
+from benchmarks.telemetry import MAPPING, Telemetry
+from ts_migration.config import MigrationJob
+from ts_migration.influxdb.buckets import ensure, find
+from ts_migration.influxdb.connection import Target
+from ts_migration.line_protocol.files import members_of, read_members
+from ts_migration.objects import ExportBucket
+from ts_migration.stages.convert import convert_window
+from ts_migration.stages.load import load_window
+from ts_migration_tests.local.influxdb.embedded import running_influxdb
+from ts_migration_tests.local.s3 import running_s3, s3_client
+
+LINES = 2_000_000
+BATCHES = (50_000, 10_000)
+WARM_UP = Telemetry(40_000)
+CPU_US_A_LINE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a side reads and writes."""
+
+    endpoint: str
+    url: str
+    org: str
+    token: str
+    bucket: str
+
+    @property
+    def exports(self) -> ExportBucket:
+        return ExportBucket(s3_client(self.endpoint), "exports")
+
+    @property
+    def target(self) -> Target:
+        return Target(self.url, self.org, SecretStr(self.token))
+
+    def job(self, telemetry: Telemetry) -> MigrationJob:
+        """The job, with this target."""
+        return telemetry.job.model_copy(update={"target_bucket": self.bucket})
+
+
+def stage(telemetry: Telemetry, place: Place) -> float:
+    """The product's stage, members streamed from S3, with CRC, ledger and manifest; the seconds."""
+    exports = place.exports
+    own = telemetry.place.window(telemetry.window.key)
+    exports.delete(own.manifest("load"))
+    exports.delete_prefix(own.ledger)
+    job, target = place.job(telemetry), place.target
+    started = time.perf_counter()
+    loaded = load_window(job, telemetry.place, telemetry.window, MAPPING, exports, target)
+    taken = time.perf_counter() - started
+    if loaded.points != telemetry.rows or loaded.retries:
+        raise SystemExit(f"{loaded.points} points of {telemetry.rows}, {loaded.retries} retries")
+    return taken
+
+
+def loop(telemetry: Telemetry, place: Place) -> float:
+    """The limit: the same bodies from memory over as many connections, and nothing else; the seconds."""
+    job, exports = place.job(telemetry), place.exports
+    ensure(place.target, job.target_bucket, job.shard_group_duration)
+    members = members_of(exports, telemetry.place.window(telemetry.window.key).line_protocol + "members.json")
+    bodies = [body for _, body in read_members(exports, members)]
+    url = f"{place.url}/api/v2/write?org={place.org}&bucket={place.bucket}&precision=ns"
+    headers = {"Authorization": f"Token {place.token}", "Content-Encoding": "gzip"}
+    with (
+        urllib3.PoolManager(maxsize=job.write_connections, timeout=120.0) as pool,
+        ThreadPoolExecutor(job.write_connections) as threads,
+    ):
+        started = time.perf_counter()
+        statuses = set(threads.map(lambda body: pool.request("POST", url, body=body, headers=headers).status, bodies))
+        taken = time.perf_counter() - started
+    if statuses != {204}:
+        raise SystemExit(f"not all writes were taken: {statuses}")
+    return taken
+
+
+def aws(telemetry: Telemetry, place: Place) -> float:
+    """AWS's pattern on the same lines; the seconds."""
+    job = place.job(telemetry)
+    ensure(place.target, job.target_bucket, job.shard_group_duration)
+    started = time.perf_counter()
+    written = aws_pattern.load(place.endpoint, place.url, place.org, place.token, place.bucket)
+    taken = time.perf_counter() - started
+    if written != telemetry.rows:
+        raise SystemExit(f"{written} lines of {telemetry.rows}")
+    return taken
+
+
+SIDES: dict[str, Callable[[Telemetry, Place], float]] = {"loop": loop, "stage": stage, "aws": aws}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One side's run: lines a second, and microseconds of CPU a line in its own process and its children."""
+
+    rate: float
+    cpu_us: float
+
+
+def one(name: str, telemetry: Telemetry, place: Place) -> Seen:
+    """Run one side in this process. The stage first loads a small window elsewhere: a worker imports things once."""
+    if name == "stage":
+        warm = Place(place.endpoint, place.url, place.org, place.token, f"{place.bucket}-warm-up")
+        stage(WARM_UP, warm)
+        delete_bucket(warm)
+    cpu = _cpu()
+    taken = SIDES[name](telemetry, place)
+    cpu = _cpu() - cpu
+    delete_bucket(place)
+    return Seen(telemetry.rows / taken, cpu / telemetry.rows * 1e6)
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def delete_bucket(place: Place) -> None:
+    """Leave nothing behind."""
+    found = find(place.target, place.bucket)
+    if found:
+        place.target.request("DELETE", f"/api/v2/buckets/{found.id}")
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, str, str, str]]:
+    """Name, url, org and token of INFLUXDB_URL's server, else of an embedded one."""
+    if url := os.environ.get("INFLUXDB_URL"):
+        yield "the server of INFLUXDB_URL", url, os.environ["INFLUXDB_ORG"], os.environ["INFLUXDB_TOKEN"]
+        return
+    with tempfile.TemporaryDirectory() as folder, running_influxdb(Path(folder)) as (url, token, org):
+        yield "the embedded InfluxDB", url, org, token
+
+
+def prepare(exports: ExportBucket) -> None:
+    """Convert what will be loaded, and lay AWS's parts beside it: 100,000 lines each."""
+    for telemetry in (WARM_UP, *(Telemetry(LINES, batch) for batch in BATCHES)):
+        telemetry.write_export(exports)
+        convert_window(telemetry.job, telemetry.place, telemetry.window, MAPPING, exports)
+        exports.delete_prefix(telemetry.place.bulk + f"{telemetry.window.key}/export/")
+    own = Telemetry(LINES, 10_000).place.window(WARM_UP.window.key)
+    bodies = [body for _, body in read_members(exports, members_of(exports, own.line_protocol + "members.json"))]
+    for first in range(0, len(bodies), 10):
+        exports.put(f"{aws_pattern.PREFIX}{first:05d}.lp.gz", b"".join(bodies[first : first + 10]))
+
+
+def turns(endpoint: str, target: tuple[str, str, str], sides: dict[str, Telemetry], runs: int) -> dict[str, list[Seen]]:
+    """Every side `runs` times, each time there and back (a, b, b, a): a machine that grows busier slows both alike.
+
+    AWS's pattern, slow and far from its budget, only once.
+    """
+    seen: dict[str, list[Seen]] = {name: [] for name in sides}
+    for run in range(runs):
+        pair = [name for name in sides if name != "aws"]
+        order = [*pair, *reversed(pair), *(["aws"] if "aws" in sides and not run else [])]
+        found: dict[str, list[Seen]] = {}
+        for name in order:
+            found.setdefault(name, []).append(_turn(name, endpoint, target, sides[name]))
+        for name, each in found.items():
+            seen[name].append(Seen(harmonic_mean(one.rate for one in each), mean(one.cpu_us for one in each)))
+    return seen
+
+
+def _turn(name: str, endpoint: str, target: tuple[str, str, str], telemetry: Telemetry) -> Seen:
+    bucket = f"ts-migration-bench-{secrets.token_hex(4)}"
+    command = [sys.executable, "-m", "benchmarks.load", name, str(telemetry.batch_size), endpoint, *target, bucket]
+    return Seen(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+
+def measure(runs: int) -> list[Row]:
+    """Both targets, both sizes of request."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder, running_s3(Path(folder)) as (endpoint, _, _):
+        exports = ExportBucket(s3_client(endpoint), "exports")
+        exports.client.create_bucket(Bucket="exports")
+        prepare(exports)
+        with running_sink() as url:
+            rows += _rows("a bare sink", endpoint, (url, "bench", "no-token"), runs, at_least=None)
+        with server() as (name, url, org, token):
+            rows += _rows(name, endpoint, (url, org, token), runs, at_least=0.95)
+    return rows
+
+
+def _rows(name: str, endpoint: str, target: tuple[str, str, str], runs: int, at_least: float | None) -> list[Row]:
+    rows = []
+    for batch in BATCHES:
+        telemetry = Telemetry(LINES, batch)
+        sides = dict.fromkeys(["loop", "stage", *(["aws"] if batch == aws_pattern.BATCH_LINES else [])], telemetry)
+        seen = turns(endpoint, target, sides, runs)
+        rates = {side: [each.rate for each in found] for side, found in seen.items()}
+        part = f"load into {name}, {batch:,} lines a request"
+        rows.append(
+            compared(part, "a loop posting them from memory", rates["stage"], rates["loop"], "lines/s", at_least)
+        )
+        if "aws" in rates:
+            pattern, beside = "AWS's pattern, ten processes", rates["stage"][: len(rates["aws"])]
+            rows.append(compared(part, pattern, beside, rates["aws"], "lines/s", 1.0))
+        cpu = [each.cpu_us for each in seen["stage"]]
+        rows.append(bounded(f"{part}: client CPU", "the budget", cpu, CPU_US_A_LINE, "us/line"))
+    return rows
+
+
+def main() -> None:
+    """What the process of one side does."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("side", choices=SIDES)
+    parser.add_argument("batch", type=int)
+    for name in Place.__dataclass_fields__:
+        parser.add_argument(name)
+    options = parser.parse_args()
+    place = Place(*(getattr(options, name) for name in Place.__dataclass_fields__))
+    seen = one(options.side, Telemetry(LINES, options.batch), place)
+    print(json.dumps([seen.rate, seen.cpu_us]))
+
+
+if __name__ == "__main__":
+    main()
