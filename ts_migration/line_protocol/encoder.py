@@ -288,7 +288,7 @@ def _by_series_and_time(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Dat
     by_series = np.argsort(small if order is None else small[order], kind="stable")
     gated = [name for lane in all_lanes if lane.gated for name in (lane.key, lane.field)]
     names = dict.fromkeys([HEAD, TIME, *(lane.column for lane in all_lanes), *gated])
-    return rows.select(names.keys())[by_series if order is None else order[by_series]]
+    return rows.select(named(name) for name in names)[by_series if order is None else order[by_series]]
 
 
 def _text(lines: pl.DataFrame) -> tuple[memoryview, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
