@@ -24,7 +24,7 @@ from benchmarks.rows import Row, compared
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import ensure
 from ts_migration.influxdb.connection import Target
-from ts_migration.validation.digest import PointDigest
+from ts_migration.stages.target_reading import read_points
 from ts_migration.windows import Window
 from ts_migration_tests.local.influxdb.embedded import running_influxdb
 
@@ -87,9 +87,8 @@ def _digested(target: Target, bucket: str, shape: Shape) -> float:
     """Seconds of what the checks do with the stream."""
     window = shape.window
     started = time.perf_counter()
-    digest = PointDigest(window.start_ns, window.end_ns)
-    digest.add_blocks(reader.points(target, bucket, MEASUREMENT, window))
-    record = digest.record()
+    found = read_points(reader.batches(target, bucket, MEASUREMENT, window), window, ())
+    record = found.digest.record()
     taken = time.perf_counter() - started
     if record.values != 5 * shape.series * shape.points:
         raise SystemExit(f"{record.values:,} values were read, not {5 * shape.series * shape.points:,}")
@@ -99,7 +98,9 @@ def _digested(target: Target, bucket: str, shape: Shape) -> float:
 def _thrown_away(target: Target, bucket: str, window: Window) -> float:
     """Seconds of the same request, its bytes dropped."""
     started = time.perf_counter()
-    response = target.open("GET", "/query", reader.points_query(target, bucket, MEASUREMENT, window), headers=reader.ACCEPT)
+    response = target.open(
+        "GET", "/query", reader.points_query(target, bucket, MEASUREMENT, window), headers=reader.ACCEPT
+    )
     if response.status != 200:
         raise SystemExit(f"the query failed: {response.status} {response.read()!r}")
     for _ in response.stream(reader.READ_BYTES):

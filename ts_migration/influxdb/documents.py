@@ -126,7 +126,8 @@ class Documents:
 
     def _rows(self) -> Rows:
         unpacker = self._unpacker
-        name, tags, columns = "", {}, ()
+        name, columns = "", ()
+        tags: dict[str, str] = {}
         count = start = end = 0
         for _ in range(unpacker.read_map_header()):
             key = unpacker.unpack()

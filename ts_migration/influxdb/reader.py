@@ -12,11 +12,11 @@ import msgpack
 from urllib3.exceptions import HTTPError
 
 from ts_migration.errors import MigrationError, Missing, Permanent, Transient
-from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.blocks import Block, SeriesBatch
 from ts_migration.influxdb.connection import Answer, Target
 from ts_migration.influxdb.documents import Documents, EndedEarly, NoAnswer, Rows
 from ts_migration.influxdb.quoting import identifier, in_window
-from ts_migration.influxdb.row_columns import blocks_of
+from ts_migration.influxdb.row_columns import batches_of
 from ts_migration.influxdb.unpacking import Series, unpacked
 from ts_migration.windows import Window
 
@@ -35,11 +35,16 @@ def points(target: Target, bucket: str, measurement: str, window: Window) -> Ite
         Transient: the connection broke or the server ended the answer early: nothing read so far is to be trusted.
         Permanent: the server reports an error inside the answer, or a value that this tool never writes.
     """
-    query = points_query(target, bucket, measurement, window)
-    with _documents(target, bucket, query) as documents:
+    for batch in batches(target, bucket, measurement, window):
+        yield from batch.blocks()
+
+
+def batches(target: Target, bucket: str, measurement: str, window: Window) -> Iterator[SeriesBatch]:
+    """The same points, many short series at a time. Errors as `points`."""
+    with _documents(target, bucket, points_query(target, bucket, measurement, window)) as documents:
         for batch in _batches(documents.series()):
             base = batch[0].start
-            yield from blocks_of(documents.cut(base, batch[-1].end), base, batch)
+            yield from batches_of(documents.cut(base, batch[-1].end), base, batch)
 
 
 def points_query(target: Target, bucket: str, measurement: str, window: Window) -> dict[str, str]:
@@ -142,8 +147,9 @@ def _batches(series: Iterable[Rows]) -> Iterator[list[Rows]]:
         ):
             yield batch
             batch, points = [], 0
-        batch.append(rows)
-        points += rows.count
+        if rows.count:
+            batch.append(rows)
+            points += rows.count
     if batch:
         yield batch
 

@@ -5,11 +5,12 @@ column by column, and believed only if each ends where the next begins. Whatever
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ts_migration.influxdb.blocks import Block, BlockColumn
+from ts_migration.influxdb.blocks import BlockColumn, SeriesBatch, SeriesId
 from ts_migration.influxdb.documents import Rows
 from ts_migration.influxdb.unpacking import array_of, block_of, tags_of, unpacked
 from ts_migration.line_protocol.mapping import FieldType
@@ -28,9 +29,7 @@ _FIXSTR = range(0xA0, 0xC0)
 _SMALL = (range(0x80), range(0xE0, 0x100))
 
 _OTHER, _NOTHING, *_KINDS = range(6)
-_FIELD_TYPES = dict(
-    zip(_KINDS, (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.FLOAT, FieldType.STRING), strict=True)
-)
+_FIELD_TYPES = dict(zip(_KINDS, (FieldType.BOOLEAN, FieldType.INTEGER, FieldType.FLOAT, FieldType.STRING), strict=True))
 _BOOLEAN, _INTEGER, _REAL, _TEXT = _KINDS
 
 
@@ -71,29 +70,34 @@ class _Bytes:
         return self._words[offsets].byteswap(inplace=True)
 
 
-def blocks_of(raw: bytes, base: int, batch: Sequence[Rows]) -> list[Block]:
-    """The blocks of series with the same columns; `raw` begins at offset `base` of the answer and holds their rows.
+def batches_of(raw: bytes, base: int, batch: Sequence[Rows]) -> list[SeriesBatch]:
+    """The points of series with the same columns, in one batch if it can be.
+
+    Args:
+        raw: the bytes of their rows, and what lies between.
+        base: offset in the answer at which `raw` begins.
+        batch: where the rows lie; none of them is empty.
 
     Raises:
         Permanent: an unsigned integer beyond int64, which this tool never writes.
     """
-    usual = batch[0].columns[:1] == ("time",) and all(rows.count for rows in batch)
-    blocks = _together(raw, base, batch) if usual else None
-    return [block_of(unpacked(raw, base, rows)) for rows in batch] if blocks is None else blocks
+    together = _together(raw, base, batch) if batch[0].columns[:1] == ("time",) else None
+    if together is None:
+        return [SeriesBatch.of(block_of(unpacked(raw, base, rows))) for rows in batch]
+    return [together]
 
 
-def _together(raw: bytes, base: int, batch: Sequence[Rows]) -> list[Block] | None:
+def _together(raw: bytes, base: int, batch: Sequence[Rows]) -> SeriesBatch | None:
     """All series at once; None where anything is not as it mostly is."""
     source = _Bytes(raw)
     names = batch[0].columns
-    bounds = _cells(source, base, len(names), batch)
-    if bounds is None:
+    lengths = np.array([rows.count for rows in batch])
+    cells = _found(source, base, len(names), batch, lengths)
+    if cells is None:
         return None
-    times = source.words(bounds[0] + 1).view(np.int64)
-    columns: list[_Column] = []
-    for name, at, end in zip(names[1:], bounds[1:-1], bounds[2:], strict=True):
-        kinds = source.octets[at]
-        held = set(_KIND_OF[np.flatnonzero(np.bincount(kinds, minlength=256))].tolist())
+    columns: list[BlockColumn] = []
+    for name, at, end, kinds in zip(names[1:], cells.bounds[1:-1], cells.bounds[2:], cells.kinds[1:], strict=True):
+        held = _kinds_held(kinds)
         if held == {_NOTHING}:
             continue
         kind = held - {_NOTHING}
@@ -102,32 +106,55 @@ def _together(raw: bytes, base: int, batch: Sequence[Rows]) -> list[Block] | Non
         values = _values(source, kind.pop(), kinds, at, end)
         if values is None:
             return None
-        columns.append(_Column(name, *values, kinds != _NIL if _NOTHING in held else None))
-    return _cut(batch, times, columns)
+        columns.append(BlockColumn(name, *values, kinds != _NIL if _NOTHING in held else None))
+    series = tuple(SeriesId(rows.measurement, tags_of(rows.tags)) for rows in batch)
+    return SeriesBatch(series, lengths, source.words(cells.bounds[0] + 1).view(np.int64), tuple(columns))
 
 
-def _cells(source: _Bytes, base: int, width: int, batch: Sequence[Rows]) -> list[Offsets] | None:
-    """Where each row's values begin, an array a column, and where each row ends; None if any row is not as expected."""
-    counts = np.array([rows.count for rows in batch])
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Where values lie, an array a column: `bounds` are their beginnings and at last the rows' ends.
+
+    `kinds` are their first bytes.
+    """
+
+    bounds: list[Offsets]
+    kinds: list[Octets]
+
+    def of(self, rows: Mask) -> "_Cells":
+        """The same of some of the rows."""
+        return _Cells([each[rows] for each in self.bounds], [each[rows] for each in self.kinds])
+
+
+def _found(source: _Bytes, base: int, width: int, batch: Sequence[Rows], lengths: Offsets) -> _Cells | None:
+    """The cells of all rows; None if any row is not where it is expected."""
     first_starts, last_ends = np.array([[rows.start, rows.end] for rows in batch]).T - base
-    begin = bytes([0x90 | width] if width < 16 else [0xDC, *width.to_bytes(2, "big")]) if width < 2**16 else b""
-    starts = _occurrences(source, begin + bytes([_TIME]))
-    bounds = _walked(source, starts + len(begin), width)
-    past = np.cumsum(counts)
+    head = bytes([0x90 | width]) if width < 16 else bytes([0xDC, width >> 8 & 0xFF, width & 0xFF])
+    starts = _occurrences(source, head + bytes([_TIME]))
+    if not len(starts):
+        return None
+    cells = _walked(source, starts + len(head), width)
+    past = np.cumsum(lengths)
     if len(starts) != past[-1]:
-        # Two bytes within a value can look like a row's beginning. No row ends before it.
+        # A few bytes within a value can look like a row's beginning; but no row ends before them.
         reached = np.zeros(source.size + 1, np.bool_)
-        reached[bounds[-1]] = reached[first_starts] = True
+        reached[cells.bounds[-1]] = reached[first_starts] = True
         true = reached[starts]
-        starts, bounds = starts[true], [each[true] for each in bounds]
+        starts, cells = starts[true], cells.of(true)
         if len(starts) != past[-1]:
             return None
     ends = np.empty_like(starts)
     ends[:-1] = starts[1:]
     ends[past - 1] = last_ends
-    # A width of 0 is a byte that begins no value of a field: the column's kind tells it.
-    same = np.array_equal(starts[past - counts], first_starts) and np.array_equal(bounds[-1], ends)
-    return bounds if same else None
+    chained = np.array_equal(starts[past - lengths], first_starts) and np.array_equal(cells.bounds[-1], ends)
+    return cells if chained else None
+
+
+def _kinds_held(kinds: Octets) -> set[int]:
+    """Which kinds of values begin with these bytes."""
+    if (kinds == kinds[0]).all():
+        return {int(_KIND_OF[kinds[0]])}
+    return set(_KIND_OF[np.flatnonzero(np.bincount(kinds, minlength=256))].tolist())
 
 
 def _occurrences(source: _Bytes, wanted: bytes) -> Offsets:
@@ -140,18 +167,27 @@ def _occurrences(source: _Bytes, wanted: bytes) -> Offsets:
     return found
 
 
-def _walked(source: _Bytes, at: Offsets, width: int) -> list[Offsets]:
-    """Offsets of `width` values one behind the other, and the end of the last. Meaningless where there are no rows."""
-    bounds = [at]
+def _walked(source: _Bytes, at: Offsets, width: int) -> _Cells:
+    """The cells of rows whose first values begin at `at`. Meaningless where there are no rows."""
+    cells = _Cells([at], [])
     for _ in range(width):
         kinds = source.octets[at]
-        following = at + _WIDTHS[kinds]
+        usual = kinds[0]
+        others = np.flatnonzero(kinds != usual)
+        # A width of 0 is that of a byte that begins no value of a field; the column's kinds tell it.
+        if len(others) * 4 < len(kinds):
+            at = at + _WIDTHS[usual]
+            at[others] += _WIDTHS[kinds[others]] - _WIDTHS[usual]
+        else:
+            at = at + _WIDTHS[kinds]
         texts = np.flatnonzero(kinds - np.uint8(_STR8) <= _STR32 - _STR8)
         if len(texts):
-            following[texts] += (source.words(at[texts] + 1) >> _SHIFTS[kinds[texts]]).astype(np.int64)
-        at = np.minimum(following, source.size)
-        bounds.append(at)
-    return bounds
+            lengths_at = cells.bounds[-1][texts] + 1
+            at[texts] += (source.words(lengths_at) >> _SHIFTS[kinds[texts]]).astype(np.int64)
+        np.minimum(at, source.size, out=at)
+        cells.kinds.append(kinds)
+        cells.bounds.append(at)
+    return cells
 
 
 def _values(
@@ -183,32 +219,3 @@ def _texts(source: _Bytes, at: Offsets, end: Offsets) -> npt.NDArray[np.object_]
     result = np.empty(len(cells), object)
     result[:] = array_of(len(cells), b"".join(cells))
     return result
-
-
-class _Column:
-    """One field of a batch, over all its series."""
-
-    __slots__ = ("kind", "name", "valid", "values")
-
-    def __init__(self, name: str, kind: FieldType, values: npt.NDArray[np.generic], valid: Mask | None) -> None:
-        self.name = name
-        self.kind = kind
-        self.values = values
-        self.valid = valid
-
-
-def _cut(batch: Sequence[Rows], times: npt.NDArray[np.int64], columns: Sequence[_Column]) -> list[Block]:
-    """A block a series; a field is left out where the series has no value of it."""
-    past = np.cumsum([rows.count for rows in batch])
-    firsts = past - [rows.count for rows in batch]
-    held = [None if each.valid is None else np.add.reduceat(each.valid, firsts, dtype=np.int64) for each in columns]
-    blocks = []
-    for index, (rows, start, stop) in enumerate(zip(batch, firsts.tolist(), past.tolist(), strict=True)):
-        cut = []
-        for column, counts in zip(columns, held, strict=True):
-            count = rows.count if counts is None else counts[index]
-            if count:
-                valid = None if count == rows.count or column.valid is None else column.valid[start:stop]
-                cut.append(BlockColumn(column.name, column.kind, column.values[start:stop], valid))
-        blocks.append(Block(rows.measurement, tags_of(rows.tags), times[start:stop], tuple(cut)))
-    return blocks

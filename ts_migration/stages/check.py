@@ -18,10 +18,8 @@ from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
-from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.influxdb.shard_types import types_in_window
 from ts_migration.line_protocol.encoder import encode
 from ts_migration.line_protocol.files import crc_of
 from ts_migration.line_protocol.mapping import Mapping
@@ -37,6 +35,7 @@ from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
+from ts_migration.stages.target_reading import read_target
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import sample_rows, source_counts
@@ -44,13 +43,13 @@ from ts_migration.timestream.schema import TableSchema
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
-from ts_migration.validation.digest import PointDigest, coverage_from_bytes
+from ts_migration.validation.digest import coverage_from_bytes
 from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FramesManifest
-from ts_migration.validation.readings import ExportReading, Reading, SourceReading, TargetReading
+from ts_migration.validation.readings import ExportReading, Reading, SourceReading
 from ts_migration.validation.record_count import check_record_count
 from ts_migration.validation.refused_lines import refused_blocks
-from ts_migration.validation.sample import SampledRow, SampleLookup, check_sample, sampled_rows
+from ts_migration.validation.sample import check_sample, sampled_rows
 from ts_migration.validation.schema import check_schema
 from ts_migration.validation.verdict import Verdict, status_of
 from ts_migration.windows import Window
@@ -105,7 +104,8 @@ def check_window(
     rules = config.validation_rules
     source = _source_reading(query, described, mapping, window, rules, chain, chosen)
     refused = _refused(bucket, place, chain.loaded)
-    actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample, refused), policy)
+    held = chain.loaded.bucket
+    actual = retrying(lambda: read_target(target, held, mapping.measurement, window, source.sample, refused), policy)
     reading = Reading(
         source=source,
         export=_export_reading(bucket, place, chain, suspected=chain.converted.expected.lanes != actual.digest.lanes),
@@ -265,58 +265,6 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
             next_step="load the window again",
         )
     return refused_blocks(lines)
-
-
-def _target_reading(
-    target: Target,
-    chain: Chain,
-    mapping: Mapping,
-    window: Window,
-    sample: tuple[SampledRow, ...],
-    refused: list[Block],
-) -> TargetReading:
-    """What InfluxDB says now. The points are streamed once, through the digest and past the sample's lookup.
-
-    Refused lines are added to what the bucket holds: export = bucket + refused is then shown by digest, and the window
-    is passed but not proven.
-    """
-    name, measurement = chain.loaded.bucket, mapping.measurement
-    digest, lookup = PointDigest(window.start_ns, window.end_ns), SampleLookup(sample)
-    read_types: dict[str, set[str]] = {}
-    tag_keys: set[str] = set()
-    for block in reader.points(target, name, measurement, window):
-        digest.add_block(block.measurement, block.tags, block.times, block.columns)
-        lookup.look(block)
-        tag_keys.update(block.tags)
-        for column in block.columns:
-            read_types.setdefault(column.field, set()).add(column.kind.value)
-    for block in refused:
-        digest.add_block(block.measurement, block.tags, block.times, block.columns)
-        lookup.look(block)
-    types = reader.field_types(target, name, measurement)
-    return TargetReading(
-        counts=reader.counts(target, name, measurement, window),
-        digest=digest.record(),
-        coverage=digest.coverage,
-        series=digest.series,
-        field_types=types,
-        window_types=_window_types(target, name, measurement, window, types),
-        read_types={field: tuple(sorted(types)) for field, types in read_types.items()},
-        tag_keys=tuple(sorted(tag_keys)),
-        refused=chain.loaded.refused_lines,
-        bucket=name,
-        sample=lookup.found,
-    )
-
-
-def _window_types(
-    target: Target, bucket: str, measurement: str, window: Window, types: dict[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """Types within the window of the fields that the bucket holds with several."""
-    if all(len(each) <= 1 for each in types.values()):
-        return {}
-    info = find(target, bucket)
-    return types_in_window(target, bucket, measurement, window, types, info.shard_group_s if info else 0)
 
 
 def _differences(
