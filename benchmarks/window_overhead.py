@@ -148,7 +148,9 @@ class _EmptyGraph:
         ]
         version = dg.DataVersion((made.tags or {})["dagster/data_version"])
 
-        @dg.asset(key=key, deps=list(parents), partitions_def=partitions, group_name=self._names.group, check_specs=specs)
+        @dg.asset(
+            key=key, deps=list(parents), partitions_def=partitions, group_name=self._names.group, check_specs=specs
+        )
         def empty() -> dg.MaterializeResult:
             return dg.MaterializeResult(
                 metadata=made.metadata, data_version=version, check_results=[_result(each) for each in own]
@@ -217,8 +219,8 @@ def main() -> None:
     options = parser.parse_args()
     profile = cProfile.Profile() if options.profile else None
     for row in measure(options.runs, profile):
-        state = "met" if row.met else "not met"
-        print(f"{row.part}, against {row.against}: {row.value:.3f} s ({row.budget}: {state}); load {os.getloadavg()[0]:.1f}")
+        state = f"{'met' if row.met else 'not met'}; load {os.getloadavg()[0]:.1f}"
+        print(f"{row.part}, against {row.against}: {row.value:.3f} s ({row.budget}: {state})")
     if profile:
         pstats.Stats(profile).sort_stats("cumulative").print_stats("ts_migration|botocore/client|urlopen", 60)
 

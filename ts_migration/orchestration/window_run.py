@@ -13,6 +13,7 @@ from ts_migration.orchestration.failures import told_to_dagster
 from ts_migration.orchestration.leases import lease_folder, leased
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
+from ts_migration.stages.leased_bucket import LeasedBucket
 from ts_migration.stages.mending import forget_broken_stages
 from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
@@ -23,7 +24,7 @@ LEASE_WAIT_S = 120.0
 
 @dataclass(frozen=True)
 class WindowRun:
-    """A leased window of a table, with the place of its objects."""
+    """A leased window of a table, with the place of its objects. `bucket` is good while the lease is held."""
 
     window: Window
     table: TablePlace
@@ -62,7 +63,7 @@ def window_run(
             wait_s=LEASE_WAIT_S,
             on_wait=context.log.warning,
         ):
-            yield WindowRun(window, table, bucket)
+            yield WindowRun(window, table, LeasedBucket(bucket, table.window(window.key)))
 
 
 def retry_policy(config: MigrationConfig) -> RetryPolicy:

@@ -35,15 +35,15 @@ from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
-from ts_migration.stages.target_reading import read_target
+from ts_migration.stages.target_reading import ask_figures, read_target
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
-from ts_migration.timestream.readings import sample_rows, source_counts
+from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
-from ts_migration.validation.digest import coverage_from_bytes
+from ts_migration.validation.digest import Coverage, coverage_from_bytes
 from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FramesManifest
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading
@@ -99,16 +99,25 @@ def check_window(
     chain = chain_of(job, place, window, mapping, bucket)
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
+    rules, held = config.validation_rules, chain.loaded.bucket
     described = schema or describe(query, job.source_database, job.source_table)
     chosen = secrets.randbits(32) if seed is None else seed
-    rules = config.validation_rules
-    source = _source_reading(query, described, mapping, window, rules, chain, chosen)
-    refused = _refused(bucket, place, chain.loaded)
-    held = chain.loaded.bucket
-    actual = retrying(lambda: read_target(target, held, mapping.measurement, window, source.sample, refused), policy)
+    with ThreadPoolExecutor(4) as pool:
+        # All that does not wait for another answer is asked side by side.
+        source_asked = pool.submit(_ask_source, query, described, mapping, window, rules, chosen)
+        figures_asked = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
+        coverage_asked = pool.submit(_kept_coverage, bucket, chain)
+        frames_asked = pool.submit(_kept_frames, bucket, place)
+        refused = _refused(bucket, place, chain.loaded)
+        source = _source_reading(*source_asked.result(), mapping, chain)
+        figures, coverage, frames = figures_asked.result(), coverage_asked.result(), frames_asked.result()
+    actual = retrying(
+        lambda: read_target(target, held, mapping.measurement, window, source.sample, refused, figures), policy
+    )
+    suspected = chain.converted.expected.lanes != actual.digest.lanes
     reading = Reading(
         source=source,
-        export=_export_reading(bucket, place, chain, suspected=chain.converted.expected.lanes != actual.digest.lanes),
+        export=_export_reading(chain, coverage, frames, _spoiled_parts(bucket, chain.converted) if suspected else ()),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -179,20 +188,16 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
     return chain
 
 
-def _source_reading(
-    query: TimestreamQuery,
-    schema: TableSchema,
-    mapping: Mapping,
-    window: Window,
-    rules: ValidationRules,
-    chain: Chain,
-    seed: int,
-) -> SourceReading:
-    """What Timestream says now: counts and a sample, asked side by side."""
-    with ThreadPoolExecutor(2) as pool:
-        counted = pool.submit(source_counts, query, schema, mapping, window)
-        asked = pool.submit(sample_rows, query, schema, window, rules.sample_size, seed)
-        counts, sample = counted.result(), asked.result()
+def _ask_source(
+    query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window, rules: ValidationRules, seed: int
+) -> tuple[SourceCounts, pl.DataFrame]:
+    """What Timestream says now: counts, then a sample, the whole of a window that is no larger than one."""
+    counts = source_counts(query, schema, mapping, window)
+    return counts, sample_rows(query, schema, window, rules.sample_size, seed, counts.total_rows)
+
+
+def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
+    """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if chain.converted.quarantined and not sample.is_empty():
         accepted = encode(_with_all_columns(sample, mapping), mapping).accepted
@@ -215,17 +220,24 @@ def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
-def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, suspected: bool) -> ExportReading:
-    """What the manifests say, with the histogram and pandera's findings that lie beside them.
-
-    Where the bucket is `suspected` to differ from the export, the line protocol is compared with what was written.
-    """
-    converted = chain.converted
+def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
+    """The histogram of the export frames, where it is still there."""
     try:
-        coverage = coverage_from_bytes(bucket.get(converted.coverage_key))
+        return coverage_from_bytes(bucket.get(chain.converted.coverage_key))
     except Missing:
-        coverage = None
-    frames = read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
+        return None
+
+
+def _kept_frames(bucket: ExportBucket, place: WindowPlace) -> FramesManifest | None:
+    """What pandera found in the exported batches."""
+    return read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
+
+
+def _export_reading(
+    chain: Chain, coverage: Coverage | None, frames: FramesManifest | None, spoiled_parts: tuple[str, ...]
+) -> ExportReading:
+    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
+    converted = chain.converted
     looked = frames is not None and frames.parent == chain.export.digest and frames.rows == chain.export.rows
     return ExportReading(
         rows=chain.export.rows,
@@ -237,12 +249,15 @@ def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, s
         coverage=coverage,
         series=converted.series,
         frame_failures=frames.failures if frames is not None and looked else None,
-        spoiled_parts=_spoiled_parts(bucket, converted) if suspected else (),
+        spoiled_parts=spoiled_parts,
     )
 
 
 def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
-    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again."""
+    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again.
+
+    Looked for where the bucket is suspected to differ from the export.
+    """
     spoiled = []
     for part in converted.parts:
         try:

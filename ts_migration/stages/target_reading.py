@@ -48,6 +48,34 @@ def read_points(batches: Iterator[SeriesBatch], window: Window, sample: tuple[Sa
     return found
 
 
+@dataclass(frozen=True)
+class TargetFigures:
+    """What the server says of its points without giving them.
+
+    Attributes:
+        counts: field key -> values in the window.
+        types: field key -> types over all shards of the bucket.
+        window_types: field key -> types over the shards of the window, of fields with several types in the bucket.
+    """
+
+    counts: dict[str, int]
+    types: dict[str, tuple[str, ...]]
+    window_types: dict[str, tuple[str, ...]]
+
+
+def ask_figures(target: Target, bucket: str, measurement: str, window: Window) -> TargetFigures:
+    """Counts of a window and types of a bucket, asked side by side.
+
+    Raises:
+        MigrationError: see `reader`.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        counted = pool.submit(reader.counts, target, bucket, measurement, window)
+        types = reader.field_types(target, bucket, measurement)
+        window_types = _window_types(target, bucket, measurement, window, types)
+        return TargetFigures(counted.result(), types, window_types)
+
+
 def read_target(
     target: Target,
     bucket: str,
@@ -55,6 +83,7 @@ def read_target(
     window: Window,
     sample: tuple[SampledRow, ...],
     refused: list[Block],
+    figures: TargetFigures,
 ) -> TargetReading:
     """One reading of the bucket.
 
@@ -66,26 +95,23 @@ def read_target(
         sample: rows of Timestream whose values are looked up.
         refused: points of the lines that the server refused while loading. They are added to what the bucket holds:
             export = bucket + refused is then shown by digest, and the window is passed but not proven.
+        figures: of the window and the bucket.
 
     Raises:
         Transient: nothing of it is to be trusted.
         Permanent: the server refuses, or holds what this tool never writes.
     """
-    with ThreadPoolExecutor(2) as pool:
-        typed = pool.submit(reader.field_types, target, bucket, measurement)
-        counted = pool.submit(reader.counts, target, bucket, measurement, window)
-        found = read_points(reader.batches(target, bucket, measurement, window), window, sample)
-        types, counts = typed.result(), counted.result()
+    found = read_points(reader.batches(target, bucket, measurement, window), window, sample)
     read_types = {name: tuple(sorted(kinds)) for name, kinds in found.types.items()}
     tag_keys = tuple(sorted(found.tag_keys))
     found.add(map(SeriesBatch.of, refused))
     return TargetReading(
-        counts=counts,
+        counts=figures.counts,
         digest=found.digest.record(),
         coverage=found.digest.coverage,
         series=found.digest.series,
-        field_types=types,
-        window_types=_window_types(target, bucket, measurement, window, types),
+        field_types=figures.types,
+        window_types=figures.window_types,
         read_types=read_types,
         tag_keys=tag_keys,
         refused=len(refused),

@@ -1,0 +1,83 @@
+"""The export bucket as the holder of a window's lease sees it: what lies under the window's proof is asked for once.
+
+While a run holds the lease nobody else writes there, so what it has read or written still is what is there. Nothing
+else is remembered, and nothing beyond the lease: the next stage looks again.
+"""
+
+from typing import IO
+
+from ts_migration.errors import Missing
+from ts_migration.objects import ExportBucket, ObjectInfo, WindowPlace
+
+_REMEMBERED = ".json"
+"""Manifests are kept; what else lies beside them is read once anyway."""
+
+
+class LeasedBucket(ExportBucket):
+    """The export bucket, for one window while its lease is held. Threads may share it.
+
+    A stage reads each manifest several times, and looks for some that are not there: 21 of a small window's 55
+    requests.
+    """
+
+    def __init__(self, bucket: ExportBucket, place: WindowPlace) -> None:
+        super().__init__(bucket.client, bucket.name)
+        self._place = place
+        self._bodies: dict[str, bytes] = {}
+        self._there: set[str] | None = None
+        """Keys under the proof, once one was missed and all were listed."""
+
+    def get(self, key: str) -> bytes:
+        """As `ExportBucket.get`; a manifest of the window is read once, and none is looked for in vain twice."""
+        if not self._own(key):
+            return super().get(key)
+        if key in self._bodies:
+            return self._bodies[key]
+        if self._there is not None and key not in self._there:
+            raise Missing("NoSuchKey: there is no such object", where=self.uri(key))
+        try:
+            body = super().get(key)
+        except Missing:
+            self._look()
+            raise
+        if key.endswith(_REMEMBERED):
+            self._bodies[key] = body
+        return body
+
+    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        """As `ExportBucket.put`."""
+        self._before_write(key)
+        super().put(key, body, content_type)
+        if self._own(key) and key.endswith(_REMEMBERED):
+            self._bodies[key] = body
+
+    def upload(self, key: str, source: IO[bytes]) -> None:
+        """As `ExportBucket.upload`."""
+        self._before_write(key)
+        super().upload(key, source)
+
+    def delete(self, key: str) -> None:
+        """As `ExportBucket.delete`; what is known not to be there is not asked for."""
+        if self._own(key):
+            self._look()
+            if self._there is not None and key not in self._there:
+                return
+        self._bodies.pop(key, None)
+        super().delete(key)
+        if self._there is not None:
+            self._there.discard(key)
+
+    def _own(self, key: str) -> bool:
+        """Whether the lease keeps others off the key. The lease itself is written past this object."""
+        return key.startswith(self._place.proof) and key != self._place.lease
+
+    def _look(self) -> None:
+        if self._there is None:
+            found: list[ObjectInfo] = list(self.list(self._place.proof))
+            self._there = {each.key for each in found}
+
+    def _before_write(self, key: str) -> None:
+        """Whatever comes of a write: the old body counts for nothing, and the object may be there."""
+        self._bodies.pop(key, None)
+        if self._there is not None and self._own(key):
+            self._there.add(key)
