@@ -1,13 +1,14 @@
 """The export bucket as the holder of a window's lease sees it: what lies under the window's proof is asked for once.
 
-While a run holds the lease nobody else writes there, so what it has read or written still is what is there. Nothing
-else is remembered, and nothing beyond the lease: the next stage looks again.
+While a run holds the lease nobody else writes there, so what it has read or written still is what is there. Of other
+objects only the table's frozen mapping is remembered: it never changes but by a reset, which refuses while a window is
+leased. Nothing is remembered beyond the lease.
 """
 
 from typing import IO
 
 from ts_migration.errors import Missing
-from ts_migration.objects import ExportBucket, ObjectInfo, WindowPlace
+from ts_migration.objects import ExportBucket, ObjectInfo, TablePlace, WindowPlace
 
 _REMEMBERED = ".json"
 """Manifests are kept; what else lies beside them is read once anyway."""
@@ -16,40 +17,39 @@ _REMEMBERED = ".json"
 class LeasedBucket(ExportBucket):
     """The export bucket, for one window while its lease is held. Threads may share it.
 
-    A stage reads each manifest several times, and looks for some that are not there: 21 of a small window's 55
-    requests.
+    The stages of a run read each manifest several times, and look for some that are not there: half of the requests
+    of a small window.
     """
 
     def __init__(self, bucket: ExportBucket, place: WindowPlace) -> None:
         super().__init__(bucket.client, bucket.name)
         self._place = place
+        self._table_manifest = TablePlace(place.table).table_manifest
         self._bodies: dict[str, bytes] = {}
         self._there: set[str] | None = None
         """Keys under the proof, once one was missed and all were listed."""
 
     def get(self, key: str) -> bytes:
         """As `ExportBucket.get`; a manifest of the window is read once, and none is looked for in vain twice."""
-        if not self._own(key):
-            return super().get(key)
         if key in self._bodies:
             return self._bodies[key]
-        if self._there is not None and key not in self._there:
+        own = self._own(key)
+        if own and self._there is not None and key not in self._there:
             raise Missing("NoSuchKey: there is no such object", where=self.uri(key))
         try:
             body = super().get(key)
         except Missing:
-            self._look()
+            if own:
+                self._look()
             raise
-        if key.endswith(_REMEMBERED):
-            self._bodies[key] = body
+        self._remember(key, body)
         return body
 
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """As `ExportBucket.put`."""
         self._before_write(key)
         super().put(key, body, content_type)
-        if self._own(key) and key.endswith(_REMEMBERED):
-            self._bodies[key] = body
+        self._remember(key, body)
 
     def upload(self, key: str, source: IO[bytes]) -> None:
         """As `ExportBucket.upload`."""
@@ -70,6 +70,10 @@ class LeasedBucket(ExportBucket):
     def _own(self, key: str) -> bool:
         """Whether the lease keeps others off the key. The lease itself is written past this object."""
         return key.startswith(self._place.proof) and key != self._place.lease
+
+    def _remember(self, key: str, body: bytes) -> None:
+        if key == self._table_manifest or (self._own(key) and key.endswith(_REMEMBERED)):
+            self._bodies[key] = body
 
     def _look(self) -> None:
         if self._there is None:

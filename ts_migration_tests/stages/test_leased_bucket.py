@@ -11,8 +11,8 @@ from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.leased_bucket import LeasedBucket
 from ts_migration_tests.stages.conftest import Stack
 
-PLACE = TablePlace("grid/leased").window("2023-01-01")
-OTHER = TablePlace("grid/leased").window("2023-02-01")
+TABLE = TablePlace("grid/leased")
+PLACE, OTHER = TABLE.window("2023-01-01"), TABLE.window("2023-02-01")
 
 
 class Counting:
@@ -41,6 +41,7 @@ def plain(stack: Stack) -> ExportBucket:
     for place in (PLACE, OTHER):
         bucket.delete_prefix(place.proof)
     bucket.put(PLACE.manifest("export"), b"{}")
+    bucket.put(TABLE.table_manifest, b"{}")
     bucket.client.calls.clear()
     return bucket
 
@@ -50,8 +51,9 @@ def leased(plain: ExportBucket) -> LeasedBucket:
     return LeasedBucket(plain, PLACE)
 
 
-def test_a_manifest_is_read_once(leased: LeasedBucket) -> None:
-    assert [leased.get(PLACE.manifest("export")) for _ in range(3)] == [b"{}"] * 3
+@pytest.mark.parametrize("key", [PLACE.manifest("export"), TABLE.table_manifest])
+def test_a_manifest_of_the_window_and_its_tables_mapping_are_read_once(leased: LeasedBucket, key: str) -> None:
+    assert [leased.get(key) for _ in range(3)] == [b"{}"] * 3
     assert leased.client.calls == {"get_object": 1}
 
 
