@@ -75,8 +75,10 @@ def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksD
         with window_run(context, config, job, export_bucket) as run:
             query = timestream.query(config.migration_settings)
             schema = schema_of(query, job.source_database, job.source_table)
-            manifest = check_window(config, job, run.window, run.bucket, query, influxdb.target(), schema=schema)
-            comes_to = {WINDOW_STATUS: manifest.status, WINDOW_REASON: _reason(manifest, run.bucket, run.place)}
+            # Not `run.bucket`, which remembers what this run wrote: the checks judge what lies in S3.
+            bucket = export_bucket.bucket()
+            manifest = check_window(config, job, run.window, bucket, query, influxdb.target(), schema=schema)
+            comes_to = {WINDOW_STATUS: manifest.status, WINDOW_REASON: _reason(manifest, bucket, run.place)}
         wanted = {key.name for key in context.selected_asset_check_keys}
         for verdict in manifest.verdicts:
             if verdict.check in wanted:
