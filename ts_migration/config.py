@@ -102,6 +102,22 @@ def _bucket_name(value: object) -> object:
     return value
 
 
+def _connections(value: object) -> object:
+    if value == "auto":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
+        return value
+    raise ValueError("auto, or a whole number from 1 to 64")
+
+
+def _compression(value: object) -> object:
+    if value == "none":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 9:
+        return value
+    raise ValueError("none, or a gzip level from 0 to 9")
+
+
 def _timestream_name(value: object) -> object:
     if isinstance(value, str) and (not re.fullmatch(r"[a-zA-Z0-9_.-]{1,256}", value) or set(value) == {"."}):
         raise ValueError("letters, digits, _ . and -, at most 256")
@@ -112,6 +128,8 @@ TimeNs = Annotated[int, BeforeValidator(time_ns)]
 EndNs = Annotated[int, BeforeValidator(exclusive_end_ns)]
 DurationS = Annotated[int, BeforeValidator(_duration_s)]
 Cron = Annotated[str, BeforeValidator(_cron)]
+Connections = Annotated[int | None, BeforeValidator(_connections)]
+Compression = Annotated[int | None, BeforeValidator(_compression)]
 Text = Annotated[str, Field(min_length=1)]
 TimestreamName = Annotated[str, BeforeValidator(_timestream_name)]
 BucketName = Annotated[str, BeforeValidator(_bucket_name)]
@@ -121,6 +139,29 @@ class Section(BaseModel):
     """What all sections share: no unknown keys, no change after loading, no silent conversions between types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RewriteRules(Section):
+    """What is put in place of what line protocol cannot say, instead of quarantining the row. All off by default.
+
+    What each does is in `line_protocol.rewrites`. They may change at any time: only windows with such rows are redone.
+    """
+
+    trailing_backslash: Literal["drop"] | None = None
+    """Backslashes at the end of a tag value."""
+    newline_in_tag: Literal["space", "escape"] | None = None
+    """Line feeds in a tag value; escape writes a backslash and an n."""
+    float_not_finite: Literal["drop"] | None = None
+    """NaN and infinities: the point is written without that field."""
+    string_too_long: Literal["cut"] | None = None
+    """Strings above 1 MiB."""
+    integer_not_exact: Literal["round"] | None = None
+    """Integers that `types` makes floats and that no float equals."""
+
+    @property
+    def active(self) -> dict[str, str]:
+        """Rule -> what it puts in place, of those that are on."""
+        return self.model_dump(exclude_none=True)
 
 
 class MappingOptions(Section):
@@ -139,6 +180,8 @@ class MappingOptions(Section):
     types: dict[str, Literal["float"]] = Field(default_factory=dict)
     """Field key -> wider type. Only integer to float; an integer that a float cannot hold exactly is quarantined."""
     timestamp_measures: Literal["integer_ns", "rfc3339"] = "integer_ns"
+    rewrite: RewriteRules = Field(default_factory=RewriteRules)
+    """Not part of the frozen mapping."""
 
 
 class MigrationJob(Section):
@@ -153,7 +196,7 @@ class MigrationJob(Section):
     end_time: EndNs
     """End, ns, excluded, as resolved from the text."""
     batch_size: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Lines of one write request."""
+    """Lines of one write request. A smaller one also cuts what is converted already and not yet loaded."""
     validation_enabled: bool = True
     rollback_enabled: bool = False
     window: Cron = "0 0 1 * *"
@@ -162,10 +205,13 @@ class MigrationJob(Section):
     """Set on the bucket at the end; None keeps points for ever."""
     shard_group_duration: DurationS = Field(default=30 * 86_400, ge=3600)
     """Seconds. 30 days is the vendor's advice for backfills; below such a retention, what InfluxDB itself takes."""
-    write_connections: int = Field(default=2, ge=1, le=64)
-    compression: int = Field(default=1, ge=0, le=9)
-    """gzip level of the members."""
+    write_connections: Connections = None
+    """Requests in flight at a time; None (`auto`) finds the number that brings most."""
+    compression: Compression = 1
+    """gzip level of the members; None (`none`) sends them uncompressed, for a fast network and a busy server."""
     allow_existing_data: bool = False
+    series_limit: int = Field(default=10_000_000, ge=1)
+    """Series with their field keys above which `plan` warns. 10 million is the vendor's ceiling for one node."""
 
     @model_validator(mode="before")
     @classmethod
@@ -177,6 +223,11 @@ class MigrationJob(Section):
         if isinstance(days, int) and 0 < days <= 30:
             return {**given, "shard_group_duration": 86_400 if days >= 2 else 3600}
         return given
+
+    @property
+    def gzip_level(self) -> int:
+        """Level of the members in S3, which are compressed however they are sent."""
+        return 1 if self.compression is None else self.compression
 
     @property
     def slug(self) -> str:
@@ -208,7 +259,7 @@ class MigrationJob(Section):
     @property
     def mapping_fingerprint(self) -> str:
         """Fingerprint of the options that the mapping is resolved from."""
-        return fingerprint(self.measurement, self.mapping.model_dump(mode="json"))
+        return fingerprint(self.measurement, self.mapping.model_dump(mode="json", exclude={"rewrite"}))
 
 
 class MigrationSettings(Section):
@@ -354,6 +405,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
     "mapping": MappingOptions,
+    "rewrite": RewriteRules,
 }
 
 

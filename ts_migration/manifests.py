@@ -46,9 +46,10 @@ class Manifest(BaseModel):
     def digest(self) -> str:
         """sha256 of the canonical JSON without `written_at` and `seconds`: children name their parent by it.
 
-        Work that is done again and comes to the same result keeps its digest, and with it what was built on it.
+        Work that is done again and comes to the same result keeps its digest, and with it what was built on it. Values
+        that are their defaults are left out, so that a later version may add some without disowning earlier proofs.
         """
-        content = self.model_dump(mode="json", exclude={"written_at", "seconds"})
+        content = self.model_dump(mode="json", exclude={"written_at", "seconds"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def write(self, bucket: ExportBucket, key: str) -> Self:
@@ -217,6 +218,21 @@ class LineProtocolManifest(Manifest):
     """Object with the 4,096 x 64 histogram of the export frames."""
     series: int
     seconds: float
+    rewrite: dict[str, str] = Field(default_factory=dict)
+    """Rewrite rules that were on."""
+    rewritten: dict[str, int] = Field(default_factory=dict)
+    """Rule -> rows that were written because of it, and not as the source has them."""
+    reasons: dict[str, int] = Field(default_factory=dict)
+    """Reason -> rows quarantined for it."""
+
+    @property
+    def altered(self) -> int:
+        """Rows that the bucket does not hold as the source does: quarantined or rewritten."""
+        return self.quarantined + sum(self.rewritten.values())
+
+    def follows(self, rules: dict[str, str]) -> bool:
+        """Whether these rewrite rules would come to the same: the same rules, or no row that any could touch."""
+        return self.rewrite == rules or not self.altered
 
 
 class LoadManifest(Manifest):
@@ -241,6 +257,8 @@ class LoadManifest(Manifest):
     resumed_members: int
     refused_lines: int
     """Lines that the server refused by name; they are in the quarantine."""
+    connections: int = 0
+    """Most requests that were in flight at a time."""
     seconds: float
 
 

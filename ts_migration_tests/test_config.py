@@ -103,7 +103,12 @@ migration_settings:
         ("    rollback_enabled: 1\n", "rollback_enabled = 1: not allowed; allowed: true or false"),
         ("    batch_size: 10.5\n", "batch_size = 10.5: not allowed; allowed: a whole number"),
         ("    batch_size:\n", "batch_size = nothing: not allowed; allowed: a whole number"),
-        ("    compression: 11\n", "compression = 11: not allowed; allowed: at most 9"),
+        ("    compression: 11\n", "compression = 11: not allowed; allowed: none, or a gzip level from 0 to 9"),
+        ("    compression:\n", "compression = nothing: not allowed; allowed: none, or a gzip level from 0 to 9"),
+        (
+            "    write_connections: 0\n",
+            "write_connections = 0: not allowed; allowed: auto, or a whole number from 1 to",
+        ),
         ("    window: fortnight\n", "window = 'fortnight': not allowed; allowed: hour, day, week, month or a cron"),
         ("    window: '0 0 31 2 *'\n", "window = '0 0 31 2 *': not allowed"),
         ("    window: '0 0 * * * *'\n", "window = '0 0 * * * *': not allowed"),

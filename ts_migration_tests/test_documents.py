@@ -4,12 +4,20 @@ import re
 
 import pytest
 
-from ts_migration.config import Environment, MappingOptions, MigrationJob, MigrationSettings, ValidationRules
+from ts_migration.config import (
+    Environment,
+    MappingOptions,
+    MigrationJob,
+    MigrationSettings,
+    RewriteRules,
+    ValidationRules,
+)
 from ts_migration_tests.embedded_stack import CHECKOUT
 
 SECTIONS = {
     "migration_jobs": MigrationJob,
     "mapping": MappingOptions,
+    "mapping.rewrite": RewriteRules,
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
 }
@@ -30,7 +38,14 @@ def test_every_key_is_documented_and_no_other(section):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_documented_defaults_are_the_defaults(section):
-    shown = {"window": "`month`", "shard_group_duration": "`30d`", "mapping": "none", "measurement": "the table's name"}
+    shown = {
+        "window": "`month`",
+        "shard_group_duration": "`30d`",
+        "mapping": "none",
+        "measurement": "the table's name",
+        "write_connections": "`auto`",
+        "rewrite": "none",
+    }
     for key, field in SECTIONS[section].model_fields.items():
         documented = rows_of(section)[key][1]
         if field.is_required():

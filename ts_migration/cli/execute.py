@@ -1,5 +1,6 @@
 """`ts-migration execute` and its dry run. `orchestration.execution` and `operations.prerequisites` do the work."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,17 @@ def execute(
     windows = _windows(work, window, only)
     if dry_run:
         raise typer.Exit(_dry_run(work, only, region))
-    raise typer.Exit(_execute(work, only, region, windows, parallel_jobs))
+    raise typer.Exit(run(work, Selection(only, windows), region, parallel_jobs))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an execution is about: one job or all, a range of windows, or chosen ones, some of them loaded anew."""
+
+    only: str | None = None
+    windows: tuple[str, str] | None = None
+    chosen: tuple[str, ...] | None = None
+    reload: tuple[str, ...] = ()
 
 
 def _windows(work: Work, text: str | None, only: str | None) -> tuple[str, str] | None:
@@ -85,9 +96,9 @@ def _tell(failures: "tuple[Finding, ...]") -> None:
     error_line(str(failures[0]) if len(failures) == 1 else "\n  - ".join(["nothing was begun:", *map(str, failures)]))
 
 
-def _execute(
-    work: Work, only: str | None, region: str | None, windows: tuple[str, str] | None, parallel_jobs: int | None
-) -> int:
+def run(work: Work, selection: Selection, region: str | None, parallel_jobs: int | None) -> int:
+    """Look at the prerequisites, migrate what is selected, and tell what came of it; the exit code."""
+    only = selection.only
     from ts_migration.environment import remember
     from ts_migration.operations.prerequisites import look_at_prerequisites
 
@@ -97,20 +108,22 @@ def _execute(
         return ExitCode.COULD_NOT_START
     remember(Path.cwd(), config=work.path)
     # Here and not above: Dagster takes a second to import, and a wrong token should not cost it.
-    from ts_migration.orchestration.execution import execute as run
+    from ts_migration.orchestration.execution import execute as migrate
 
     log = LogFile(Path.cwd() / EXECUTION_LOG)
     log.write(f"execute {work.path}")
     with Show("Migrating", log) as show:
-        result = run(
+        result = migrate(
             work.config,
             work.environment,
             config_path=work.path,
             only=only,
-            windows=windows,
+            windows=selection.windows,
             parallel_jobs=parallel_jobs,
             region=region,
             report=show,
+            chosen=selection.chosen,
+            reload=selection.reload,
         )
     return _conclude(work, result, log, only, region)
 

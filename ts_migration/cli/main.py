@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import execute, local, plan, report, reset, status, validate
+from ts_migration.cli import execute, local, plan, quarantine, report, reset, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(local.app, name="local")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
 app.command("status")(status.status)

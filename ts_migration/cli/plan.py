@@ -22,12 +22,14 @@ def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOpt
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
     from ts_migration.operations.plan import plan as make_plan
+    from ts_migration.operations.target import target_if_set
     from ts_migration.timestream.query import TimestreamQuery
 
     work = begin(config, only=only)
     name = work.environment.s3_export_bucket
     bucket = ExportBucket(client("s3", region), name) if name else None
-    plans = make_plan(work.config, TimestreamQuery(client("timestream-query", region)), only, bucket)
+    query, target = TimestreamQuery(client("timestream-query", region)), target_if_set(work.environment, region)
+    plans = make_plan(work.config, query, only, bucket, target)
     for one in plans:
         _show(one)
     table(
@@ -85,6 +87,10 @@ def _show(one: "JobPlan") -> None:
             say(f"  {'fields ' if index == 0 else '       '}  {source.field}: {source.type}{origin}")
         if len(one.mapping.fields) > _SHOWN_FIELDS:
             say(f"           and {len(one.mapping.fields) - _SHOWN_FIELDS} more")
+    if one.series:
+        say(f"  series   {one.series.series:,}, {one.series.with_fields:,} with field keys")
+    if rules := job.mapping.rewrite.active:
+        say(f"  rewrite  {', '.join(f'{rule}: {choice}' for rule, choice in rules.items())}")
     if one.recommended:
         say(f"  advice   window: {one.recommended} (by volume); it can be chosen until the table is begun")
     for line in one.notes:

@@ -16,7 +16,16 @@ from urllib.parse import urlsplit
 
 import urllib3
 from pydantic import SecretStr
-from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as HTTPTimeoutError,
+)
 
 from ts_migration.errors import ConfigurationError, MigrationError, Missing, Permanent, Transient
 
@@ -25,6 +34,11 @@ if TYPE_CHECKING:
 
 WORDS_LENGTH = 2_000
 """Characters of a server's message that are kept: one that names every bad line can have megabytes."""
+
+
+class TimedOut(Transient):
+    """The server did not answer in time: it may have too much to do."""
+
 
 LOCAL_HINT = "check INFLUXDB_URL, and that the server runs and can be reached (`ts-migration local up` starts one)"
 
@@ -199,6 +213,8 @@ class Target:
             return Permanent(f"INFLUXDB_URL cannot be read: {text}", where=self.url)
         if isinstance(reason, NewConnectionError | NameResolutionError | ConnectionRefusedError):
             return Transient("InfluxDB cannot be reached: " + text, where=self.url, next_step=LOCAL_HINT)
+        if isinstance(reason, HTTPTimeoutError):
+            return TimedOut(f"InfluxDB did not answer in time: {text}", where=self.url)
         return Transient(f"the connection to InfluxDB broke: {text}", where=self.url)
 
     def clean(self, text: str) -> str:

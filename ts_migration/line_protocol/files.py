@@ -16,16 +16,23 @@ from typing import IO, Self
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
-from ts_migration.errors import Transient
+from ts_migration.errors import Permanent, Transient
 from ts_migration.line_protocol.encoder import Encoded
-from ts_migration.line_protocol.members import Member, check, compressor, index_bytes, read_index, runs
+from ts_migration.line_protocol.members import (
+    Member,
+    check,
+    compressor,
+    decompressed,
+    index_bytes,
+    read_index,
+    runs,
+)
 from ts_migration.manifests import Part
 from ts_migration.objects import ExportBucket
 
 PART_BYTES = 64 * 1024 * 1024
 """A part is ended when it is this large, compressed. The last member may go beyond it."""
 INDEX_NAME = "members.json"
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass
@@ -178,21 +185,38 @@ def read_members(bucket: ExportBucket, members: Sequence[Member]) -> Iterator[tu
             yield from _read_run(bucket, part, run)
 
 
-def crc_of(bucket: ExportBucket, key: str) -> int:
-    """CRC-32 of an object as it lies there now, read in pieces.
+def check_part(bucket: ExportBucket, part: Part, members: Sequence[Member]) -> None:
+    """Compare one part, as it lies there now, with its record and the index; one member is in memory at a time.
+
+    Args:
+        bucket: the export bucket.
+        part: its record in the manifest.
+        members: of the whole window, or at least of this part.
 
     Raises:
         Missing: it is not there.
+        Permanent: its bytes, members, lines or texts are not those that were written; the first difference is named.
         Transient: the stream broke.
     """
+    own = sorted((member for member in members if member.part == part.key), key=lambda member: member.offset)
+    told = (len(own), sum(member.lines for member in own), sum(member.length for member in own))
+    if told != (part.members, part.lines, part.bytes) or sum(1 for _ in runs(own)) > 1:
+        raise Permanent(
+            f"members.json tells {told[0]:,} members, {told[1]:,} lines, {told[2]:,} bytes; the manifest "
+            f"{part.members:,}, {part.lines:,} and {part.bytes:,}",
+            where=bucket.uri(part.key),
+        )
+    size = bucket.size(part.key)
+    if size != part.bytes:
+        raise Permanent(f"the part has {size:,} bytes instead of {part.bytes:,}", where=bucket.uri(part.key))
     crc = 0
-    with contextlib.closing(bucket.open(key)) as stream:
-        try:
-            while piece := stream.read(_PIECE_BYTES):
-                crc = zlib.crc32(piece, crc)
-        except (HTTPError, BotoCoreError, OSError) as error:
-            raise Transient(f"the stream broke: {error!r}", where=bucket.uri(key)) from error
-    return crc
+    for member, body in read_members(bucket, own):
+        crc = zlib.crc32(body, crc)
+        text = decompressed(body, member)
+        if not text.endswith(b"\n") or text.count(b"\n") < member.lines:
+            raise Permanent(f"the member at {member.offset:,} holds fewer than {member.lines:,} lines", where=part.key)
+    if crc != part.crc32:
+        raise Permanent(f"the part has the CRC-32 {crc:08x} instead of {part.crc32:08x}", where=bucket.uri(part.key))
 
 
 def _read_run(bucket: ExportBucket, part: str, run: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:

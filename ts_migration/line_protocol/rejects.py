@@ -8,6 +8,7 @@ import gzip
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,12 +65,15 @@ class QuarantineWriter:
         # mtime 0: the same rows give the same bytes.
         self._gzip = gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6, mtime=0)
         self.rows = 0
+        self.reasons: Counter[str] = Counter()
+        """Reason, by its name in the file -> rows."""
 
     def add(self, rejects: Rejects) -> None:
         """Append rows."""
         reasons = zip(rejects.reasons.to_list(), rejects.columns.to_list(), strict=True)
         for row, (reason, column) in zip(rejects.rows.iter_rows(named=True), reasons, strict=True):
             self._gzip.write(quarantine_line(row, Reason(reason), column))
+            self.reasons[Reason(reason).name.lower()] += 1
         self.rows += len(rejects)
 
     def close(self) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import MigrationError, Refused
+from ts_migration.influxdb.connection import Target
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.operations.mapping_look import above_limit, look_at_mapping
 from ts_migration.operations.table_look import refuse_short_retention
 from ts_migration.stages.table import look_at_table
 from ts_migration.timestream.description import describe
@@ -20,6 +22,7 @@ from ts_migration.timestream.probe import rows_outside, time_span
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import rows_per_window
 from ts_migration.timestream.schema import ColumnType, TableSchema
+from ts_migration.timestream.series import SeriesCounts
 from ts_migration.windows import NAMED_GRIDS, NS_PER_S, Window, iso
 
 ROWS_PER_WINDOW = 5_000_000
@@ -61,6 +64,7 @@ class JobPlan:
         mapping: how rows become points, or None where that cannot be said.
         problems: what stands in the way, a line each.
         notes: what an operator should know, a line each.
+        series: how many the range makes; None where that was not or could not be counted.
     """
 
     job: MigrationJob
@@ -71,6 +75,7 @@ class JobPlan:
     mapping: Mapping | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    series: SeriesCounts | None = None
 
     @property
     def rows(self) -> int:
@@ -84,7 +89,11 @@ class JobPlan:
 
 
 def plan(
-    config: MigrationConfig, query: TimestreamQuery, only: str | None = None, bucket: ExportBucket | None = None
+    config: MigrationConfig,
+    query: TimestreamQuery,
+    only: str | None = None,
+    bucket: ExportBucket | None = None,
+    target: Target | None = None,
 ) -> list[JobPlan]:
     """The plan of every job, or of one. What cannot be planned is a problem of its job, not an error of the call.
 
@@ -93,15 +102,20 @@ def plan(
         query: Timestream, asked now.
         only: name of the one job to plan.
         bucket: the export bucket, where it is known: it tells what tables were begun with.
+        target: InfluxDB, where it is known: it tells which types fields have already.
     """
     jobs = [config.job(only)] if only else list(config.migration_jobs)
-    return [_plan_job(query, job, config.place(job), bucket) for job in jobs]
+    return [_plan_job(query, job, config.place(job), bucket, target) for job in jobs]
 
 
-def _plan_job(query: TimestreamQuery, job: MigrationJob, place: TablePlace, bucket: ExportBucket | None) -> JobPlan:
+def _plan_job(
+    query: TimestreamQuery, job: MigrationJob, place: TablePlace, bucket: ExportBucket | None, target: Target | None
+) -> JobPlan:
     whole = Window(job.start_time, job.end_time)
     problems: list[str] = []
+    notes: list[str] = []
     mapping: Mapping | None = None
+    series: SeriesCounts | None = None
     try:
         schema = describe(query, job.source_database, job.source_table)
         windows = list(job.grid)
@@ -125,6 +139,11 @@ def _plan_job(query: TimestreamQuery, job: MigrationJob, place: TablePlace, buck
                 mapping = resolve(schema, job.mapping, job.measurement)
             else:
                 _, mapping = look_at_table(job, place, schema, bucket)
+            look = look_at_mapping(job, schema, mapping, query, target)
+            problems += [_problem(error) for error in look.problems]
+            series = look.series
+            if series and (warning := above_limit(job, series)):
+                notes.append(warning)
         except MigrationError as error:
             problems.append(_problem(error))
     return JobPlan(
@@ -135,7 +154,8 @@ def _plan_job(query: TimestreamQuery, job: MigrationJob, place: TablePlace, buck
         recommended=recommended_window(job, measured),
         mapping=mapping,
         problems=tuple(problems),
-        notes=tuple(_notes(job, measured, before, after, bucket)),
+        notes=(*notes, *_notes(job, measured, before, after, bucket, target)),
+        series=series,
     )
 
 
@@ -168,11 +188,18 @@ def _row_bytes(schema: TableSchema) -> int:
 
 
 def _notes(
-    job: MigrationJob, windows: Sequence[WindowRows], before: int, after: int, bucket: ExportBucket | None
+    job: MigrationJob,
+    windows: Sequence[WindowRows],
+    before: int,
+    after: int,
+    bucket: ExportBucket | None,
+    target: Target | None,
 ) -> list[str]:
     notes = []
     if bucket is None:
         notes.append("S3_EXPORT_BUCKET is not set: whether a begun table has another grid or mapping is not known")
+    if target is None:
+        notes.append("InfluxDB is not configured: whether the bucket holds fields with another type is not known")
     if before:
         notes.append(f"{before:,} rows lie before start_time and are not migrated")
     if after:

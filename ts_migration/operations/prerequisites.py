@@ -15,9 +15,11 @@ from ts_migration.objects import ExportBucket
 from ts_migration.operations.export_bucket_look import look_at_export_bucket
 from ts_migration.operations.findings import Finding, FindingStatus, failed, failures
 from ts_migration.operations.influxdb_look import look_at_influxdb
+from ts_migration.operations.mapping_look import mapping_finding
 from ts_migration.operations.optional_components import look_at_optional_components
 from ts_migration.operations.source_look import Source, look_at_source, look_at_unload
 from ts_migration.operations.table_look import look_at_begun_table, look_at_retention
+from ts_migration.operations.target import target_if_set
 from ts_migration.timestream.query import Retries, TimestreamQuery
 
 
@@ -83,8 +85,11 @@ def look_at_prerequisites(
     if unload and bucket and bucket_finding.ok:
         for source in _one_per_table(sources):
             add(look_at_unload(query, source.job, bucket))
-    for finding in _influxdb(environment, jobs, region):
-        add(finding)
+    found = [add(finding) for finding in _influxdb(environment, jobs, region)]
+    target = target_if_set(environment, region) if all(finding.ok for finding in found) else None
+    for source in sources:
+        if source.schema and source.mapping:
+            add(mapping_finding(source.job, source.schema, source.mapping, query, target))
     for finding in look_at_optional_components(environment, region):
         add(finding)
     return Prerequisites(tuple(findings), sources)

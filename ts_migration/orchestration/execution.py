@@ -6,7 +6,7 @@ where a job stands is in `job_status`, and checking again is in `validation_run`
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,16 @@ from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.errors import MigrationError
 from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
+from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import run_pool
-from ts_migration.orchestration.resources import target_of
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.stages.mending import forget_load
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
@@ -124,6 +125,8 @@ def execute(
     parallel_jobs: int | None = None,
     region: str | None = None,
     report: Callable[[Progress], None] = lambda _: None,
+    chosen: Collection[str] | None = None,
+    reload: Collection[str] = (),
 ) -> ExecutionResult:
     """Migrate every window that is not proven yet, and roll up the tables that become complete.
 
@@ -132,6 +135,8 @@ def execute(
         only: name of the one job to work on.
         windows: first and last partition key, both included.
         parallel_jobs: worker processes; by default the configuration's.
+        chosen: partition keys to stay with; by default all.
+        reload: partition keys whose windows are loaded again though their loads stand.
 
     Raises:
         MigrationError: nothing was begun: a table is missing, its grid or mapping differs from what it was begun with,
@@ -153,7 +158,13 @@ def execute(
             # All are looked at before one is begun: what is refused leaves nothing half done.
             look_at_table(job, config.place(job), schemas[job.slug], bucket)
         target = target_of(environment)
-        plans = [_plan(config, job, schemas[job.slug], bucket, query, instance, windows, target) for job in jobs]
+        for job in jobs:
+            for key in reload:
+                forget_load(bucket, config.place(job).window(key))
+        wanted = {job.slug: _wanted(job, windows, chosen) for job in jobs}
+        plans = [
+            _plan(config, job, schemas[job.slug], bucket, query, instance, wanted[job.slug], target) for job in jobs
+        ]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
@@ -180,6 +191,12 @@ def execute(
         return ExecutionResult(job_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted)
 
 
+def _wanted(job: MigrationJob, keys: tuple[str, str] | None, chosen: Collection[str] | None) -> list[Window]:
+    """The windows of a job that a call is about."""
+    windows = job.grid.between(*keys) if keys else list(job.grid)
+    return [window for window in windows if chosen is None or window.key in chosen]
+
+
 @dataclass
 class _Plan:
     """What is to be done for one job."""
@@ -199,7 +216,7 @@ def _plan(
     bucket: ExportBucket,
     query: TimestreamQuery,
     instance: dg.DagsterInstance,
-    keys: tuple[str, str] | None,
+    wanted: list[Window],
     target: Target,
 ) -> _Plan:
     """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
@@ -209,7 +226,6 @@ def _plan(
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
     finished = _finished(job, proof, state)
-    wanted = job.grid.between(*keys) if keys else list(job.grid)
     todo = [window for window in wanted if window.key not in finished]
     completes = len(todo) == len(job.grid) - len(finished)
     result = JobResult(
@@ -319,7 +335,7 @@ def _conclude(
     job, place = plan.job, config.place(plan.job)
     proof = proof_of(config, job, bucket, _id_or_unknown(job, target))
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
-    plan.result.passed = passed_windows(proof, place, bucket)
+    plan.result.passed = passed_windows(proof, job.slug, place, bucket)
     if job.validation_enabled:
         names = TableNames.of(config, job)
         open_windows = {window.key: window.reason for window in proof.windows if not window.settled}

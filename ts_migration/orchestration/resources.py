@@ -16,6 +16,7 @@ from pydantic import Field
 
 from ts_migration.config import Environment, MigrationSettings
 from ts_migration.objects import ExportBucket
+from ts_migration.operations.target import target_of
 
 if TYPE_CHECKING:
     from ts_migration.influxdb.connection import Target
@@ -111,18 +112,3 @@ def schema_of(query: "TimestreamQuery", database: str, table: str) -> "TableSche
         known = asked, describe(query, database, table)
         _schemas[key] = known
     return known[1]
-
-
-def target_of(environment: Environment) -> "Target":
-    """The InfluxDB connection that an environment names.
-
-    Raises:
-        ConfigurationError: names every variable that is not set.
-    """
-    from ts_migration.aws import with_influxdb_token
-    from ts_migration.influxdb.connection import Target
-
-    token = "influxdb_token_secret_arn" if environment.influxdb_token_secret_arn else "influxdb_token"
-    environment.require("influxdb_url", "influxdb_org", token)
-    complete = with_influxdb_token(environment)
-    return Target(complete.influxdb_url, complete.influxdb_org, complete.influxdb_token)

@@ -14,12 +14,12 @@ from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
+from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.execution import Progress, new_job_id, stopping
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import run_pool
-from ts_migration.orchestration.resources import target_of
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
@@ -195,7 +195,7 @@ class _Table:
         if not self.job.validation_enabled:
             return self.result
         names, place = TableNames.of(config, self.job), config.place(self.job)
-        passed = passed_windows(proof_of(config, self.job, bucket), place, bucket)
+        passed = passed_windows(proof_of(config, self.job, bucket), self.job.slug, place, bucket)
         if passed and self.result.checked:
             self.result.problems.append(passed)
         open_windows = table_state(instance, names, self.job.grid.keys).why_open

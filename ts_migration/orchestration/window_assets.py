@@ -13,7 +13,7 @@ from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
-from ts_migration.orchestration.window_run import WindowRun, retry_policy, window_run
+from ts_migration.orchestration.window_run import WindowRun, journal_folder, retry_policy, window_run
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import current_export, export_window
@@ -134,7 +134,14 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
             _leave_other_buckets(context, run, job, influxdb)
             mapping = frozen_mapping(job, run.table, run.bucket)
             manifest = load_window(
-                job, run.table, run.window, mapping, run.bucket, influxdb.target(), policy=retry_policy(config)
+                job,
+                run.table,
+                run.window,
+                mapping,
+                run.bucket,
+                influxdb.target(),
+                policy=retry_policy(config),
+                journals=journal_folder(context.instance),
             )
             return dg.MaterializeResult(
                 metadata=load_metadata(manifest, run.bucket, run.place),

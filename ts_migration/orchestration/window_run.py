@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
@@ -71,3 +72,8 @@ def retry_policy(config: MigrationConfig) -> RetryPolicy:
     """How requests to InfluxDB are retried."""
     settings = config.migration_settings
     return RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
+
+
+def journal_folder(instance: dg.DagsterInstance) -> Path:
+    """Where the journals of an instance's loads lie."""
+    return Path(instance.root_directory) / "journals"

@@ -4,8 +4,6 @@ The checks themselves are pure functions of `validation`. Where the digests diff
 from the export files and the bucket, to name the first differing points.
 """
 
-import gzip
-import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -19,10 +17,11 @@ from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.line_protocol.encoder import encode
-from ts_migration.line_protocol.files import crc_of
+from ts_migration.line_protocol.files import check_part, members_of
 from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.rewrites import say
 from ts_migration.manifests import (
     ExportManifest,
     LineProtocolManifest,
@@ -126,7 +125,7 @@ def check_window(
     if reading.export.expected.lanes != actual.digest.lanes:
         differences = _differences(bucket, chain, mapping, window, reading, target, policy)
     verdicts = judge(reading, mapping, window, differences)
-    quarantined = chain.converted.quarantined + chain.loaded.refused_lines
+    kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
         database=job.source_database,
         table=job.source_table,
@@ -137,7 +136,7 @@ def check_window(
         mapping_digest=mapping.digest,
         rules=rules.fingerprint,
         verdicts=tuple(verdict.record for verdict in verdicts),
-        status=status_of(verdicts, quarantined).value,
+        status=status_of(verdicts, kept_out).value,
         seconds=round(time.monotonic() - started, 3),
     ).write(bucket, place.verdicts)
 
@@ -199,8 +198,8 @@ def _ask_source(
 def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
-    if chain.converted.quarantined and not sample.is_empty():
-        accepted = encode(_with_all_columns(sample, mapping), mapping).accepted
+    if chain.converted.altered and not sample.is_empty():
+        accepted = say(_with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,
@@ -250,6 +249,7 @@ def _export_reading(
         series=converted.series,
         frame_failures=frames.failures if frames is not None and looked else None,
         spoiled_parts=spoiled_parts,
+        rewritten=converted.rewritten,
     )
 
 
@@ -259,12 +259,19 @@ def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tup
     Looked for where the bucket is suspected to differ from the export.
     """
     spoiled = []
+    try:
+        members = members_of(bucket, converted.members_key)
+    except Missing:
+        return ()
+    except Permanent:
+        return tuple(bucket.uri(part.key) for part in converted.parts)
     for part in converted.parts:
         try:
-            if crc_of(bucket, part.key) != part.crc32:
-                spoiled.append(bucket.uri(part.key))
+            check_part(bucket, part, members)
         except Missing:
             continue
+        except Permanent:
+            spoiled.append(bucket.uri(part.key))
     return tuple(spoiled)
 
 
@@ -272,7 +279,7 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
     """The points of the lines that the server refused while loading: kept apart, they belong to the comparison."""
     if not loaded.refused_lines:
         return []
-    lines = [json.loads(row)["line"] for row in gzip.decompress(bucket.get(place.refused)).splitlines()]
+    lines = [each.line for each in read_refused(bucket.get(place.refused))]
     if len(lines) != loaded.refused_lines:
         raise Permanent(
             f"{len(lines):,} refused lines are kept, the load's manifest tells {loaded.refused_lines:,}",

@@ -1,7 +1,8 @@
-"""Rows that would become one point under a mapping that is not injective: refused before anything of a window moves.
+"""Rows that would become one point under a mapping that is not injective: refused before anything moves.
 
 InfluxDB keeps the last of two values written to one series, field and time, so the other would be lost without a word.
-The query is `timestream.readings.collisions`; it costs a scan of the window and is asked only where it can find any.
+The query is `timestream.series.collisions`; it costs a scan of the window and is asked only where it can find any: a
+dimension that became a field, a dropped measure_name, or a rewrite rule that may make one tag value of two.
 """
 
 from collections.abc import Iterable
@@ -9,10 +10,19 @@ from collections.abc import Iterable
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Refused
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.timestream.query import TimestreamQuery
-from ts_migration.timestream.readings import collisions
+from ts_migration.line_protocol.rules import TAG_RULES
+from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.series import Collisions, collisions
 from ts_migration.windows import Window
+
+_SMALLEST_NS = 3_600 * 10**9
+"""A range is not halved below an hour: what is too large there is not a matter of time."""
+
+
+def may_collide(job: MigrationJob, mapping: Mapping) -> bool:
+    """Whether two source rows could become one point at all."""
+    return not mapping.injective or bool(TAG_RULES & job.mapping.rewrite.active.keys())
 
 
 def refuse_collisions(
@@ -21,18 +31,32 @@ def refuse_collisions(
     """Ask Timestream whether rows of these windows would overwrite each other.
 
     Raises:
-        Refused: they would: how many points, and three of them.
+        Refused: they would: how many rows, how many points, and three of them.
         MigrationError: as of `TimestreamQuery`.
     """
-    if mapping.injective:
+    if not may_collide(job, mapping):
         return
     for window in windows:
-        found = collisions(query, schema, mapping, window)
+        found = _collisions(job, schema, mapping, window, query)
         if found.points:
             raise Refused(
-                f"{found.points:,} points would be written by several rows each, and all but one lost: "
+                f"{found.rows:,} rows would become {found.points:,} points, and all but one of each be lost: "
                 + "; ".join(found.examples),
                 where=f"job {job.job_name!r}, window {window}",
                 allowed="a mapping that keeps rows apart",
-                next_step="take the dimension off mapping.dimensions_as_fields, or set mapping.keep_measure_name: true",
+                next_step="take the dimension off mapping.dimensions_as_fields, set mapping.keep_measure_name: true, "
+                "or take the rule for tags off mapping.rewrite",
             )
+
+
+def _collisions(
+    job: MigrationJob, schema: TableSchema, mapping: Mapping, window: Window, query: TimestreamQuery
+) -> Collisions:
+    """Of a range; of its halves where it is too much for one query."""
+    try:
+        return collisions(query, schema, mapping, window, job.mapping.rewrite.active)
+    except QueryTooLarge:
+        if window.end_ns - window.start_ns <= _SMALLEST_NS:
+            raise
+    first, second = (_collisions(job, schema, mapping, half, query) for half in window.halves())
+    return Collisions(first.points + second.points, first.rows + second.rows, (*first.examples, *second.examples)[:3])

@@ -15,11 +15,11 @@ import polars as pl
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Missing
-from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.rejects import QuarantineWriter
+from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.manifests import (
     ExportManifest,
     LineProtocolManifest,
@@ -45,16 +45,20 @@ Observer = Callable[[pl.DataFrame], None]
 
 
 def convert_settings(job: MigrationJob) -> str:
-    """Fingerprint of what the parts depend on beside mapping and export: how they are cut and compressed."""
-    return fingerprint(STAGE, job.batch_size, job.compression)
+    """Fingerprint of what the parts depend on beside mapping and export: how they are compressed.
+
+    Not how they are cut: a load cuts members that are larger than batch_size, see `influxdb.writer`.
+    """
+    return fingerprint(STAGE, job.gzip_level)
 
 
 def current_conversion(
     job: MigrationJob, place: TablePlace, window: Window, mapping: Mapping, bucket: ExportBucket
 ) -> LineProtocolManifest | None:
-    """The window's manifest where it still stands: same export, mapping and clip, parts there or already loaded.
+    """The window's manifest where it still stands: same export, mapping and clip, parts there or already loaded, and no
+    row that other rewrite rules would treat differently.
 
-    How parts are cut and compressed matters only until they are loaded.
+    How parts are compressed matters only until they are loaded.
     """
     own = place.window(window.key)
     found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
@@ -62,6 +66,8 @@ def current_conversion(
     if found is None or export is None or found.parent != export.digest:
         return None
     if found.mapping_digest != mapping.digest or found.window != window_range(window):
+        return None
+    if not found.follows(job.mapping.rewrite.active):
         return None
     if found.settings != convert_settings(job) and not is_loaded(bucket, own, found):
         return None
@@ -127,15 +133,19 @@ class _Written:
     quarantined: int = 0
     empty: int = 0
     values: Counter[str] = field(default_factory=Counter)
+    rewritten: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     parts: tuple[Part, ...] = ()
     text_bytes: int = 0
 
-    def add(self, frame: pl.DataFrame, encoded: Encoded) -> None:
+    def add(self, frame: pl.DataFrame, said: Said) -> None:
         self.rows += len(frame)
-        self.points += encoded.points
-        self.quarantined += len(encoded.rejects)
-        self.empty += encoded.empty
-        self.values.update(encoded.counts)
+        self.quarantined += len(said.rejects)
+        self.rewritten.update(said.rewritten)
+        for encoded in said.batches:
+            self.points += encoded.points
+            self.empty += encoded.empty
+            self.values.update(encoded.counts)
 
 
 def _manifest(
@@ -168,6 +178,9 @@ def _manifest(
         coverage_key=own.proof + COVERAGE_NAME,
         series=digest.series,
         seconds=round(seconds, 3),
+        rewrite=job.mapping.rewrite.active,
+        rewritten=dict(sorted(written.rewritten.items())),
+        reasons=dict(sorted(written.reasons.items())),
     )
 
 
@@ -186,22 +199,24 @@ def _write_parts(
     frame_rows = FrameSize(job.batch_size).rows(export.columns)
     with (
         tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
-        PartsWriter(bucket, own.line_protocol, job.batch_size, job.compression) as writer,
+        PartsWriter(bucket, own.line_protocol, job.batch_size, job.gzip_level) as writer,
     ):
         quarantine = QuarantineWriter(quarantine_file)
         for frame in export_frames(bucket, export, mapping, frame_rows):
             observe(frame)
-            encoded = encode(frame, mapping)
-            writer.add(encoded)
-            # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
-            digest.add_frame(encoded.accepted, mapping)
-            quarantine.add(encoded.rejects)
-            written.add(frame, encoded)
+            said = say(frame, mapping, job.mapping.rewrite.active)
+            for encoded in said.batches:
+                writer.add(encoded)
+                # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
+                digest.add_frame(encoded.accepted, mapping)
+            quarantine.add(said.rejects)
+            written.add(frame, said)
             if progress:
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
         bucket.put(own.line_protocol + INDEX_NAME, writer.finish(), "application/json")
         written.parts, written.text_bytes = tuple(writer.parts), writer.text_bytes
         quarantine.close()
+        written.reasons = quarantine.reasons
         _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
     return written
 

@@ -4,20 +4,21 @@ A window whose manifest still stands is left alone. How requests are sent and wh
 whether what came out is right is for the checks.
 """
 
-import gzip
-import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Permanent, Refused, Transient
+from ts_migration.influxdb.bodies import Body, Delivered
 from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import Ledger, LoadIntent, intent_key, read_intent
 from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
-from ts_migration.influxdb.reader import counts, field_types
+from ts_migration.influxdb.reader import counts
+from ts_migration.influxdb.refused import refused_bytes
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.influxdb.writer import Body, Delivered, WriteCounts, Writer
+from ts_migration.influxdb.writer import Writer
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.members import Member
@@ -25,6 +26,7 @@ from ts_migration.manifests import LineProtocolManifest, LoadManifest, fingerpri
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.target_types import require_types
 from ts_migration.windows import Window
 
 STAGE = "load"
@@ -67,8 +69,20 @@ def load_window(
     *,
     policy: RetryPolicy | None = None,
     progress: Listener | None = None,
+    journals: Path | None = None,
 ) -> LoadManifest:
     """Load one window, unless its manifest still stands. A killed load goes on with the members not yet acknowledged.
+
+    Args:
+        job: whose table it is.
+        place: of the table's objects.
+        window: of the job's grid, converted.
+        mapping: that it was converted with.
+        bucket: the export bucket.
+        target: InfluxDB.
+        policy: how requests are retried.
+        progress: told after every member.
+        journals: folder of this machine for `influxdb.journal`, so that a killed load repeats what was in flight only.
 
     Raises:
         Missing: the window is not converted, or its parts are gone.
@@ -86,11 +100,11 @@ def load_window(
     if current is not None:
         return current
     require_room(target, info, window)
-    ledger = retrying(lambda: _begin(job, place, window, converted, mapping, bucket, target, info), chosen)
+    ledger = retrying(lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen)
     resumed = len(ledger.acknowledged)
-    written = _write(job, own, converted, bucket, target, ledger, chosen, progress)
+    writer = _write(job, converted, bucket, target, ledger, chosen, progress)
     _keep_refused(bucket, own, ledger)
-    return LoadManifest(
+    loaded = LoadManifest(
         database=job.source_database,
         table=job.source_table,
         window=window_range(window),
@@ -102,13 +116,16 @@ def load_window(
         measurement=mapping.measurement,
         members=len(ledger.acknowledged),
         points=converted.points - len(ledger.refused),
-        bytes=written.bytes,
-        requests=written.requests,
-        retries=written.retries,
+        bytes=writer.counts.bytes,
+        requests=writer.counts.requests,
+        retries=writer.counts.retries,
         resumed_members=resumed,
         refused_lines=len(ledger.refused),
+        connections=writer.level.highest,
         seconds=round(time.monotonic() - started, 3),
     ).write(bucket, own.manifest(STAGE))
+    ledger.close()
+    return loaded
 
 
 def _conversion(
@@ -134,9 +151,10 @@ def _begin(
     bucket: ExportBucket,
     target: Target,
     info: BucketInfo,
+    journals: Path | None,
 ) -> Ledger:
     """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
-    _require_types(job, converted, mapping, target)
+    require_types(job, mapping, target, {field for field, values in converted.values.items() if values})
     own = place.window(window.key)
     found = sum(counts(target, job.target_bucket, mapping.measurement, window).values())
     intent = LoadIntent(
@@ -165,42 +183,26 @@ def _begin(
         )
     if not known:
         intent.write(bucket, intent_key(own))
-    ledger = Ledger.open(bucket, own, converted.digest, info.id)
+    ledger = Ledger.open(bucket, own, converted.digest, info.id, journals)
     if ledger.acknowledged and not found:
         # Somebody deleted the points since: what was acknowledged is not there any more.
-        bucket.delete_prefix(own.ledger + converted.digest[:16] + "/")
-        ledger = Ledger.open(bucket, own, converted.digest, info.id)
+        ledger.forget()
     return ledger
-
-
-def _require_types(job: MigrationJob, converted: LineProtocolManifest, mapping: Mapping, target: Target) -> None:
-    """A field that the bucket holds with another type would be dropped point by point, or be unreadable over shards."""
-    there = field_types(target, job.target_bucket, mapping.measurement)
-    wrong = [
-        f"{field.field!r} is mapped to {field.type.value} and there it is {' and '.join(there[field.field])}"
-        for field in mapping.fields
-        if converted.values.get(field.field) and there.get(field.field, (field.type.value,)) != (field.type.value,)
-    ]
-    if wrong:
-        raise Refused(
-            f"the bucket {job.target_bucket!r} holds fields of {mapping.measurement!r} with another type: "
-            + "; ".join(wrong[:5]),
-            where=f"{target.url}, job {job.job_name!r}",
-            next_step="choose another target_bucket or mapping.measurement, or delete the measurement there",
-        )
 
 
 def _write(
     job: MigrationJob,
-    own: WindowPlace,
     converted: LineProtocolManifest,
     bucket: ExportBucket,
     target: Target,
     ledger: Ledger,
     policy: RetryPolicy,
     progress: Listener | None,
-) -> WriteCounts:
-    """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens."""
+) -> Writer:
+    """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens.
+
+    A member with more lines than the job's batch_size now says is sent by several requests.
+    """
     members = members_of(bucket, converted.members_key) if converted.points else ()
     lines = sum(member.lines for member in members)
     if lines != converted.points:
@@ -210,7 +212,14 @@ def _write(
             next_step="run the conversion of this window again",
         )
     waiting = [(number, member) for number, member in enumerate(members) if number not in ledger.acknowledged]
-    writer = Writer(target, job.target_bucket, job.write_connections, policy)
+    writer = Writer(
+        target,
+        job.target_bucket,
+        job.write_connections,
+        policy,
+        batch_lines=job.batch_size,
+        compressed=job.compression is not None,
+    )
     done = sum(members[number].lines for number in ledger.acknowledged)
 
     def delivered(each: Delivered) -> None:
@@ -220,11 +229,12 @@ def _write(
         if progress:
             progress(Progress(STAGE, converted.window.key, done, converted.points, writer.counts.bytes))
 
+    ledger.begin(len(waiting))
     try:
         writer.write(_bodies(bucket, waiting, policy), delivered)
     finally:
         ledger.write()
-    return writer.counts
+    return writer
 
 
 def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy: RetryPolicy) -> Iterator[Body]:
@@ -238,7 +248,7 @@ def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy:
             ):
                 if member != wanted:
                     raise Permanent("members.json is not in the order of its parts", where=bucket.uri(member.part))
-                yield Body(number, content, member.lines)
+                yield Body(number, content, member.lines, member.text_bytes)
                 position, failures = position + 1, 0
         except Transient:
             failures += 1
@@ -252,6 +262,4 @@ def _keep_refused(bucket: ExportBucket, own: WindowPlace, ledger: Ledger) -> Non
     if not ledger.refused:
         bucket.delete(own.refused)
         return
-    rows = [{"line": each.line, "reason": each.reason, "member": each.body} for each in ledger.refused]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    bucket.put(own.refused, gzip.compress(text.encode("utf-8", "surrogateescape"), mtime=0))
+    bucket.put(own.refused, refused_bytes(ledger.refused))

@@ -61,6 +61,13 @@ def _can_begin_at(stage: Stage, bucket: ExportBucket, place: WindowPlace, export
     return converted is not None and parts_are_there(bucket, place, converted)
 
 
+def forget_load(bucket: ExportBucket, place: WindowPlace) -> None:
+    """Have a window loaded and checked again, though its load stands: what the server refused then it may take now."""
+    bucket.delete(place.verdicts)
+    bucket.delete(place.manifest(_STAGES[Stage.LOAD]))
+    _forget_acknowledgements(bucket, place)
+
+
 def _forget_acknowledgements(bucket: ExportBucket, place: WindowPlace) -> None:
     """Empty the ledger but for the intent, which knows that the range was this job's from the beginning."""
     for found in list(bucket.list(place.ledger)):

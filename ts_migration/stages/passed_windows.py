@@ -1,20 +1,26 @@
 """What is said of windows that passed every check and are not proven: how many, what was kept out, where it lies."""
 
+import shlex
+
 from ts_migration.errors import MigrationError
+from ts_migration.influxdb.refused import read_refused
 from ts_migration.line_protocol.rejects import read_quarantine_head
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.proof import TableProof, WindowProof, WindowStatus
 
 NAMED_REASONS = 3
+SHOWN_CHARACTERS = 160
+"""Of a refused line, and of the server's words."""
 HEAD_BYTES = 262_144
 """Of a quarantine: enough for its first reasons, whatever its size."""
 
 
-def passed_windows(proof: TableProof, place: TablePlace, bucket: ExportBucket) -> str:
+def passed_windows(proof: TableProof, slug: str, place: TablePlace, bucket: ExportBucket) -> str:
     """One message for all of a table's windows that only passed, "" where there is none.
 
     Args:
         proof: of the table.
+        slug: of its job, for commands.
         place: where its objects lie.
         bucket: read for the reasons of the first such window.
     """
@@ -32,13 +38,30 @@ def passed_windows(proof: TableProof, place: TablePlace, bucket: ExportBucket) -
         parts.append(f"those of the first such window, {first.key}, are in {bucket.uri(own.quarantine)}")
     if refused:
         first = next(one for one in passed if one.refused)
-        parts.append(
-            f"{refused:,} lines refused by InfluxDB, of window {first.key} in "
-            f"{bucket.uri(place.window(first.key).refused)}"
-        )
+        own = place.window(first.key)
+        lines = f"{refused:,} line{'s' if refused > 1 else ''}"
+        parts.append(f"{lines} refused by InfluxDB ({_refused(own.refused, bucket)})")
+        parts.append(f"those of the first such window, {first.key}, are in {bucket.uri(own.refused)}")
+    if quarantined or refused:
+        parts.append(f"all of them: `ts-migration quarantine show {shlex.quote(slug)}`")
     if not quarantined and not refused:
         parts.append(f"window {passed[0].key}: {passed[0].reason.removeprefix('passed, not proven: ')}")
     return "; ".join(parts)
+
+
+def _refused(key: str, bucket: ExportBucket) -> str:
+    """The first lines that the server refused, with its words."""
+    try:
+        refused = read_refused(bucket.get(key))
+    except (MigrationError, OSError, ValueError) as error:
+        return f"they cannot be read: {error}"
+    shown = [f"{_short(each.line)}: {_short(each.reason)}" for each in refused[:NAMED_REASONS]]
+    return "; ".join([*shown, *(["and more"] if len(refused) > len(shown) else [])])
+
+
+def _short(text: str) -> str:
+    shown = text.replace("\n", "\\n")
+    return shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "…"
 
 
 def _reasons(window: WindowProof, key: str, bucket: ExportBucket) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 import polars as pl
 
 from ts_migration.influxdb.blocks import Block
-from ts_migration.line_protocol.encoder import encode
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import export_frames
+from ts_migration.line_protocol.rewrites import say
 from ts_migration.manifests import ExportManifest, LineProtocolManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.validation.checksum import differing_bins
@@ -52,7 +52,7 @@ def pinpoint(
         expected, actual = FramePoints(mapping), BlockPoints()
         for frame in export_frames(bucket, export, mapping, _FRAME_ROWS):
             inside = frame.filter(_within(parts))
-            expected.add(encode(inside, mapping).accepted if converted.quarantined else inside)
+            expected.add(say(inside, mapping, converted.rewrite).accepted if converted.altered else inside)
         for part in _joined(parts):
             actual.add(blocks(part))
         found += compare(expected, actual)

@@ -68,6 +68,8 @@ class Standing:
     mapping_digest: str
     load_settings: str
     rules: str
+    rewrite: dict[str, str] = field(default_factory=dict)
+    """Rewrite rules of the job."""
     bucket_id: str | None = None
     """Id of the target bucket as InfluxDB has it now, "" where there is none; None: InfluxDB was not asked."""
 
@@ -92,6 +94,10 @@ class WindowProof:
     series: int = 0
     quarantined: int = 0
     refused: int = 0
+    rewritten: Dict[str, int] = field(default_factory=dict)
+    """Rewrite rule -> rows that are written as it says."""
+    reasons: Dict[str, int] = field(default_factory=dict)
+    """Reason -> rows quarantined for it."""
     seconds: Dict[str, float] = field(default_factory=dict)
     """Stage -> seconds that its last work took."""
     verdicts: tuple[VerdictRecord, ...] = ()
@@ -184,6 +190,7 @@ def proof_of(
         mapping_digest=table.mapping_digest if table else "",
         load_settings=load_settings(job),
         rules=config.validation_rules.fingerprint,
+        rewrite=job.mapping.rewrite.active,
         bucket_id=bucket_id,
     )
     with ThreadPoolExecutor(READERS, thread_name_prefix="proof") as pool:
@@ -231,6 +238,10 @@ def broken_links(window: Window, manifests: WindowManifests, standing: Standing)
         (
             converted is not None and converted.mapping_digest != standing.mapping_digest,
             "the conversion was made with another mapping",
+        ),
+        (
+            converted is not None and not converted.follows(standing.rewrite),
+            "mapping.rewrite was changed after the conversion, which has rows that it may treat differently",
         ),
         (
             export is not None and converted is not None and converted.parent != export.digest,
@@ -287,6 +298,8 @@ def window_proof(
         series=converted.series if converted else 0,
         quarantined=converted.quarantined if converted else 0,
         refused=loaded.refused_lines if loaded else 0,
+        rewritten=converted.rewritten if converted else {},
+        reasons=converted.reasons if converted else {},
         seconds={stage.stage: stage.seconds for stage in (export, converted, loaded, verdicts) if stage is not None},
         verdicts=verdicts.verdicts if verdicts else (),
         digest=verdicts.digest if verdicts else "",
@@ -324,6 +337,8 @@ def reason_of(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
     if manifests.converted and manifests.converted.quarantined:
         rows = manifests.converted.quarantined
         reasons.append(f"{rows:,} row{'s' if rows > 1 else ''} quarantined")
+    for rule, rows in sorted(manifests.converted.rewritten.items() if manifests.converted else ()):
+        reasons.append(f"{rows:,} row{'s' if rows > 1 else ''} rewritten by {rule}")
     if manifests.loaded and manifests.loaded.refused_lines:
         reasons.append(f"{manifests.loaded.refused_lines:,} lines refused by the server")
     return "passed, not proven: " + ", ".join(reasons)

@@ -15,7 +15,7 @@ from ts_migration.timestream.query import TimestreamQuery, Value
 from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
 from ts_migration.timestream.schema import ColumnRole, ColumnType, TableSchema
 from ts_migration.timestream.unload import TIME_NS, select_list
-from ts_migration.windows import Window, iso
+from ts_migration.windows import Window
 
 _COLUMNS_A_QUERY = 150
 """Counted columns of one query: with long names, the text stays far below the service's limit."""
@@ -206,63 +206,6 @@ def _rows_at_spot(query: TimestreamQuery, schema: TableSchema, window: Window, s
         rest = _rows(query, schema, in_window(before), f'"time" DESC, {spot.order}', spot.size - len(found))
         found = pl.concat([found, rest])
     return found
-
-
-@dataclass(frozen=True)
-class Collisions:
-    """Points that several rows would write a value to: how many, and up to three of them, to be read."""
-
-    points: int
-    examples: tuple[str, ...]
-
-
-def collisions(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> Collisions:
-    """Rows of a window that would overwrite each other under a mapping. Costs a scan: ask where it is not injective.
-
-    Rows collide that have equal tags (NULL and empty alike) and time and both a value of one field.
-    """
-    tags = [_tag_expression(tag.column, tag.measure_names) for tag in mapping.tags]
-    names = [f"tag_{at}" for at in range(len(tags))]
-    fields = {
-        True: {field.column for field in mapping.fields if field.measure_names is not None},
-        False: {field.column for field in mapping.fields if field.measure_names is None},
-    }
-    points = 0
-    examples: list[str] = []
-    for by_measure_name, columns in fields.items():
-        if not columns:
-            continue
-        selected = [f"{tag} AS {name}" for tag, name in zip(tags, names, strict=True)]
-        # Fields that are limited to measure names have a key each: rows of different names do not meet there.
-        keys = [*names, *(["measure_name"] if by_measure_name else []), '"time"']
-        ordered = sorted(columns)
-        counted = [f"{identifier(column)} AS value_{at}" for at, column in enumerate(ordered)]
-        inner = f'SELECT "measure_name" AS measure_name, "time", {", ".join([*selected, *counted])}'
-        several = " OR ".join(f"count(value_{at}) > 1" for at in range(len(ordered)))
-        grouped = (
-            f"SELECT {', '.join(keys)}, count(*) AS row_count FROM ({inner} FROM {_table(schema)} "
-            f"WHERE {in_window(window)}) GROUP BY {', '.join(keys)} HAVING {several}"
-        )
-        found = query.integer(f"SELECT count(*) FROM ({grouped})")
-        points += found
-        if found and len(examples) < 3:
-            rows = query.rows(f'{grouped} ORDER BY "time" LIMIT {3 - len(examples)}')
-            examples += [_example(row, mapping, by_measure_name) for row in rows]
-    return Collisions(points, tuple(examples))
-
-
-def _example(row: dict[str, Value], mapping: Mapping, by_measure_name: bool) -> str:
-    tags = [f"{tag.tag}={row[f'tag_{at}']!r}" for at, tag in enumerate(mapping.tags) if row[f"tag_{at}"] is not None]
-    measure = [f"measure_name {row['measure_name']!r}"] if by_measure_name else []
-    return f"{iso(_integer(row['time']))} {' '.join([*tags, *measure])}: {row['row_count']} rows"
-
-
-def _tag_expression(column: str, measure_names: tuple[str, ...] | None) -> str:
-    name = identifier(column)
-    limited = ""
-    if measure_names is not None:
-        limited = f' AND "measure_name" IN ({", ".join(literal(measure) for measure in measure_names)})'
-    return f"CASE WHEN {name} <> ''{limited} THEN {name} END"
 
 
 def _rows(query: TimestreamQuery, schema: TableSchema, where: str, order: str = "", limit: int = 0) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ts_migration.line_protocol.rules import FLOAT_NOT_FINITE
 from ts_migration.manifests import DigestRecord
 from ts_migration.validation.sample import SampledRow
 
@@ -50,6 +51,7 @@ class ExportReading:
         frame_failures: what pandera found in the exported batches; None where it did not look at them.
         spoiled_parts: line protocol objects that are not what the conversion wrote; looked for only where the bucket
             differs from the export.
+        rewritten: rule -> rows that are written as it says, and not as the source has them.
     """
 
     rows: int
@@ -62,6 +64,12 @@ class ExportReading:
     series: int
     frame_failures: tuple[str, ...] | None
     spoiled_parts: tuple[str, ...] = ()
+    rewritten: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> int:
+        """Rows without a value that the source has, because a rule drops it."""
+        return self.rewritten.get(FLOAT_NOT_FINITE, 0)
 
 
 @dataclass(frozen=True)

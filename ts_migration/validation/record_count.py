@@ -22,7 +22,7 @@ def check_record_count(reading: Reading) -> Verdict:
         findings.append((Stage.CONVERSION, text, 1.0))
     encoded_stage = Stage.EXPORT if source.rows != export.rows else Stage.CONVERSION
     for field, one, other in _differing(source.values, export.values):
-        if 0 < one - other <= export.quarantined:
+        if 0 < one - other <= export.quarantined + export.dropped:
             continue
         text = f"field {field!r}: Timestream has {one:,} values now, {other:,} were encoded"
         findings.append((encoded_stage, text, _share(one, other)))
@@ -66,6 +66,9 @@ def _quarantine_note(reading: Reading) -> tuple[str, ...]:
     notes = []
     if reading.export.quarantined:
         notes.append(f"in the quarantine and not in the bucket: {reading.export.quarantined:,} rows")
+    if reading.export.rewritten:
+        told = ", ".join(f"{rows:,} by {rule}" for rule, rows in sorted(reading.export.rewritten.items()))
+        notes.append(f"rows that were rewritten, as the job's mapping.rewrite says: {told}")
     if reading.target.refused:
         notes.append(f"refused by the server and kept beside the quarantine: {reading.target.refused:,} lines")
     return tuple(notes)

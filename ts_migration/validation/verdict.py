@@ -78,12 +78,14 @@ class Verdict:
         )
 
 
-def status_of(verdicts: Sequence[Verdict], quarantined_rows: int) -> Status:
-    """Proven only where all five checks are there and passed without a tolerance, and nothing is quarantined.
+def status_of(verdicts: Sequence[Verdict], kept_out: int) -> Status:
+    """Proven only where all five checks are there and passed without a tolerance, and every row is there as it was.
+
+    `kept_out` counts rows that are in the quarantine, refused by the server or rewritten by a rule.
 
     A check that did not run is not a pass.
     """
     if {verdict.check for verdict in verdicts} != set(Check) or not all(verdict.passed for verdict in verdicts):
         return Status.FAILED
     tolerated = any(verdict.severity is Severity.WARN for verdict in verdicts)
-    return Status.PASSED if tolerated or quarantined_rows else Status.PROVEN
+    return Status.PASSED if tolerated or kept_out else Status.PROVEN

@@ -14,6 +14,7 @@ class Objects:
     """The objects of one table, read from disk."""
 
     def __init__(self, stack: EmbeddedStack, table: str) -> None:
+        self.folder = stack.folder
         bucket = stack.folder / ".ts_migration" / "local" / "s3" / stack.variables["S3_EXPORT_BUCKET"]
         self.proof = bucket / "manifests" / table
         self.bulk = bucket / "timestream-export" / table

@@ -7,9 +7,11 @@ import time
 import pytest
 
 from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.influxdb.bodies import Body, Delivered
+from ts_migration.influxdb.delivery import MOST_REFUSED_LINES
 from ts_migration.influxdb.lines import named_lines, split_lines
 from ts_migration.influxdb.retries import RetryPolicy
-from ts_migration.influxdb.writer import MOST_REFUSED_LINES, Body, Delivered, Writer
+from ts_migration.influxdb.writer import Writer
 from ts_migration_tests.influxdb.scripted import TOKEN, Reply, Request, Scripted, scripted
 
 QUICK = RetryPolicy(attempts=3, base_s=0.001)
@@ -234,3 +236,96 @@ def test_a_named_line_with_quotes_and_line_feeds_is_found() -> None:
     lines = [b"m f=1 1", b"m f=\"it's': \nx\" x", b"m f=2 2"]
     message = "unable to parse 'm f=\"it's': \nx\" x': bad timestamp\nunable to parse 'm f=2 2': oh"
     assert named_lines(message, lines) == {1: "bad timestamp", 2: "oh"}
+
+
+def test_a_body_with_more_lines_than_batch_lines_is_sent_in_about_equal_portions() -> None:
+    delivered: list[Delivered] = []
+    lines = [f'm,d=1 f={n}i,s="a\n{n}" {n}' for n in range(25)]
+    with scripted(lambda _: Reply()) as server:
+        writer = Writer(server.target, "b", 2, QUICK, batch_lines=10)
+        writer.write([body_of(*lines), body_of("m f=1 1", number=1)], delivered.append)
+    portions = [split_lines(gzip.decompress(request.body)) for request in server.writes]
+    assert sorted(map(len, portions)) == [1, 8, 8, 9]
+    assert sorted(line.decode() for portion in portions for line in portion) == sorted([*lines, "m f=1 1"])
+    assert sorted((each.number, each.lines) for each in delivered) == [(0, 25), (1, 1)]
+
+
+def test_without_compression_the_text_is_sent_and_no_encoding_is_named() -> None:
+    with scripted(lambda _: Reply()) as server:
+        Writer(server.target, "b", 1, QUICK, compressed=False).write([body_of("m f=1 1", "m f=2 2")], lambda _: None)
+        Writer(server.target, "b", 1, QUICK, compressed=False, batch_lines=1).write(
+            [body_of("m f=1 1", "m f=2 2")], lambda _: None
+        )
+    assert [request.body for request in server.writes] == [b"m f=1 1\nm f=2 2\n", b"m f=1 1\n", b"m f=2 2\n"]
+    assert all("content-encoding" not in request.headers for request in server.writes)
+
+
+def test_an_overloaded_server_gets_fewer_requests_at_a_time() -> None:
+    busy, most_after, lock, asked = 0, 0, threading.Lock(), 0
+
+    def answer(_: Request) -> Reply:
+        nonlocal busy, most_after, asked
+        with lock:
+            busy += 1
+            asked += 1
+            late = asked > 20
+            if late:
+                most_after = max(most_after, busy)
+        time.sleep(0.002)
+        with lock:
+            busy -= 1
+        return Reply() if late else Reply(429, "slow down")
+
+    with scripted(answer) as server:
+        writer = Writer(server.target, "b", None, RetryPolicy(attempts=30, base_s=0.001))
+        writer.write((body_of(f"m f=1 {n}", number=n) for n in range(30)), lambda _: None)
+    assert most_after == 1
+    assert writer.level.limit == 1
+
+
+def test_bodies_that_wait_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ts_migration.influxdb.writer.MOST_WAITING_BYTES", 3_000)
+    taken, told, ahead = 0, 0, 0
+
+    def bodies():
+        nonlocal taken
+        for number in range(40):
+            taken += 1
+            yield Body(number, gzip.compress(b"m f=1 1\n") + b"\0" * 972, 1)  # a thousand bytes each
+
+    def on_delivered(_: Delivered) -> None:
+        nonlocal told, ahead
+        ahead = max(ahead, taken - told)
+        told += 1
+
+    with scripted(lambda _: (time.sleep(0.005), Reply())[1]) as server:
+        Writer(server.target, "b", 16, QUICK).write(bodies(), on_delivered)
+    assert told == 40
+    assert ahead <= 4, "three that wait, and the one that is to be added"
+
+
+def test_a_server_that_fails_now_and_then_is_not_made_to_refuse_good_lines() -> None:
+    """It fails three requests of four, whatever they hold: a good line must not end in the quarantine for that."""
+    count = iter(range(10**6))
+    with scripted(lambda request: Reply() if not request.body or next(count) % 4 == 3 else Reply(500, "oh")) as server:
+        refused = []
+        try:
+            for delivered in write(server, *(body_of(f"m f=1 {n}", f"m f=2 {n}", number=n) for n in range(4))):
+                refused += delivered.refused
+        except Transient:
+            pass
+    assert refused == []
+
+
+def test_a_poisoned_line_that_is_met_before_any_other_has_passed_is_found_all_the_same() -> None:
+    with scripted(lambda request: Reply(500, "oh") if b"poison f=1 1" in request.lines else Reply()) as server:
+        (delivered,) = write(server, body_of("poison f=1 1", "m f=1 2", "m f=1 3"))
+    assert [each.line for each in delivered.refused] == ["poison f=1 1"]
+
+
+def test_a_body_of_nothing_but_failing_lines_is_the_servers_fault() -> None:
+    with (
+        scripted(lambda request: Reply(500, "oh") if request.body else Reply()) as server,
+        pytest.raises(Transient, match="oh"),
+    ):
+        write(server, body_of("m f=1 1", "m f=1 2"))

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 
 from ts_migration.errors import Missing, Permanent
 from ts_migration.line_protocol.encoder import Encoded, encode
-from ts_migration.line_protocol.files import PartsWriter, members_of, read_members
+from ts_migration.line_protocol.files import PartsWriter, check_part, members_of, read_members
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.members import Member, check, compressor, decompressed, read_index, runs
 from ts_migration.objects import ExportBucket
@@ -141,3 +142,37 @@ def test_a_damaged_or_newer_index_is_refused() -> None:
 def test_members_side_by_side_are_read_by_one_stream() -> None:
     members = [Member("p", offset, 10, 1, 10, 0, 0, 0) for offset in (0, 10, 30, 40, 60)]
     assert [[member.offset for member in run] for run in runs(members)] == [[0, 10], [30, 40], [60]]
+
+
+def test_a_part_can_be_checked_alone(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(1000), batch_size=10, part_bytes=2_000)
+    assert len(writer.parts) > 3
+    for part in writer.parts:
+        check_part(bucket, part, writer.members)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda body: body[:-5], "bytes instead of"),
+        (lambda body: body + b"x", "bytes instead of"),
+        (lambda body: body[:40] + bytes([body[40] ^ 1]) + body[41:], "not what was written"),
+    ],
+)
+def test_a_part_that_is_not_what_was_written_is_named_with_the_first_difference(
+    bucket: ExportBucket, spoil: Any, words: str
+) -> None:
+    writer = written(bucket, encoded(100), batch_size=50)
+    (part,) = writer.parts
+    bucket.put(part.key, spoil(bucket.get(part.key)))
+    with pytest.raises(Permanent, match=words):
+        check_part(bucket, part, writer.members)
+
+
+def test_a_part_whose_index_tells_other_counts_is_refused(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(100), batch_size=50)
+    (part,) = writer.parts
+    with pytest.raises(Permanent, match="1 members, 50 lines"):
+        check_part(bucket, part, writer.members[:1])
+    with pytest.raises(Permanent, match="CRC-32"):
+        check_part(bucket, part.model_copy(update={"crc32": 1}), writer.members)

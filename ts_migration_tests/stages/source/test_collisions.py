@@ -14,7 +14,7 @@ def test_rows_that_differ_only_in_a_dropped_dimension_are_refused_with_their_pla
     _, mapping = begin_table(job, source.place, source.schema, source.bucket)
 
     refuse_collisions(job, source.schema, mapping, [day(2)], source.query)
-    with pytest.raises(Refused, match=r"1 points would be written by several rows.*2 rows.*keep_measure_name"):
+    with pytest.raises(Refused, match=r"2 rows would become 1 points.*2 rows.*keep_measure_name"):
         refuse_collisions(job, source.schema, mapping, [day(1)], source.query)
 
 
@@ -24,3 +24,20 @@ def test_an_injective_mapping_asks_nothing(source: Source) -> None:
     _, mapping = begin_table(job, source.place, source.schema, source.bucket)
 
     refuse_collisions(job, source.schema, mapping, [day(1)], None)  # type: ignore[arg-type]
+
+
+def test_a_rule_that_makes_one_tag_of_two_is_refused_where_it_would_and_only_there(source: Source) -> None:
+    def plant(index: int, name: str) -> dict[str, object]:
+        return multi(index, Dimensions=[{"Name": "plant", "Value": name}])
+
+    source.put([plant(2, "x\\"), plant(2, "x"), plant(26, "y\\"), plant(26, "z"), plant(50, "a\nb"), plant(50, "a b")])
+    job = source.job(mapping="{rewrite: {trailing_backslash: drop, newline_in_tag: space}}")
+    _, mapping = begin_table(job, source.place, source.schema, source.bucket)
+    assert mapping.injective
+
+    refuse_collisions(job, source.schema, mapping, [day(2)], source.query)
+    for number in (1, 3):
+        with pytest.raises(Refused, match=r"2 rows would become 1 points.*off mapping.rewrite"):
+            refuse_collisions(job, source.schema, mapping, [day(number)], source.query)
+    escaping = source.job(mapping="{rewrite: {newline_in_tag: escape}}")
+    refuse_collisions(escaping, source.schema, mapping, [day(1), day(3)], source.query)

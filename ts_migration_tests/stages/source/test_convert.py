@@ -91,11 +91,18 @@ def test_a_finished_window_is_not_converted_again_and_a_changed_one_is(source: S
     seen: list[pl.DataFrame] = []
     assert convert_window(job, source.place, day(1), mapping, source.bucket, observe=seen.append) == first
     assert seen == []
-    smaller = source.job(batch_size=5)
-    again = convert_window(smaller, source.place, day(1), mapping, source.bucket, observe=seen.append)
-    assert again.parts[0].members == 5
+    harder = source.job(compression=9)
+    again = convert_window(harder, source.place, day(1), mapping, source.bucket, observe=seen.append)
+    assert again.settings != first.settings
     assert len(seen) == 1 and len(seen[0]) == 24
     assert again.expected == first.expected
+
+
+def test_another_batch_size_leaves_what_is_converted_alone_for_the_load_cuts_it(source: Source) -> None:
+    source.put([multi(index) for index in range(24)])
+    job, mapping = prepared(source, day(1))
+    first = convert_window(job, source.place, day(1), mapping, source.bucket)
+    assert convert_window(source.job(batch_size=5), source.place, day(1), mapping, source.bucket) == first
 
 
 def test_the_same_work_done_again_keeps_its_digest(source: Source) -> None:
@@ -129,14 +136,14 @@ def loaded(source: Source, converted: LineProtocolManifest) -> None:
     ).write(source.bucket, source.place.window(converted.window.key).manifest("load"))
 
 
-def test_a_loaded_window_stands_after_cleanup_and_whatever_the_batch_size(source: Source) -> None:
+def test_a_loaded_window_stands_after_cleanup_and_whatever_the_compression(source: Source) -> None:
     source.put([multi(index) for index in range(24)])
     job, mapping = prepared(source, day(1))
     first = convert_window(job, source.place, day(1), mapping, source.bucket)
     loaded(source, first)
     source.bucket.delete_prefix(BULK_PREFIX)
     assert current_export(job, source.place, day(1), source.bucket) is not None
-    assert current_conversion(source.job(batch_size=3), source.place, day(1), mapping, source.bucket) == first
+    assert current_conversion(source.job(compression=3), source.place, day(1), mapping, source.bucket) == first
 
 
 def test_a_window_not_loaded_is_done_again_after_cleanup(source: Source) -> None:
@@ -158,7 +165,7 @@ def test_a_conversion_that_dies_in_the_middle_does_not_look_done(source: Source)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert_window(source.job(batch_size=5), source.place, day(1), mapping, source.bucket, progress=die)
+        convert_window(source.job(compression=9), source.place, day(1), mapping, source.bucket, progress=die)
     manifest = source.place.window(day(1).key).manifest("line_protocol")
     assert read_manifest(LineProtocolManifest, source.bucket, manifest) is None
     assert convert_window(job, source.place, day(1), mapping, source.bucket).points == 24

@@ -5,13 +5,13 @@ import pytest
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import (
-    collisions,
     rows_at,
     rows_from,
     rows_per_window,
     sample_rows,
     source_counts,
 )
+from ts_migration.timestream.series import collisions
 from ts_migration.windows import Window
 from ts_migration_tests.stages.source.tables import HOUR, START, Source, day, multi, single
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ts_migration.local.timestream.catalog import ArrayType, DataType, ScalarType
 from ts_migration.local.timestream.sql.coercion import coerce, common_type
 from ts_migration.local.timestream.sql.operators import concatenate
@@ -77,6 +79,25 @@ def _replace(arguments: list[Typed], _now: int) -> Typed:
     values = wanted("replace", arguments, *[_V] * len(arguments))
     replacement = values[2].sql if len(values) == 3 else "''"
     return Typed(f"replace({values[0].sql}, {values[1].sql}, {replacement})", _V)
+
+
+_SHARED_PATTERN = re.compile(r"(?:(?:[A-Za-z0-9 _-]|\\[^A-Za-z0-9\s])[+*?]?)+(?:\\z)?")
+"""Patterns that Java's engine and RE2 read alike: letters, digits, escaped punctuation, repetition, the text's end."""
+
+
+def _regexp_replace(arguments: list[Typed], _now: int) -> Typed:
+    """All matches replaced; only by constants whose meaning does not depend on the engine."""
+    count("regexp_replace", arguments, 2, 3)
+    values = wanted("regexp_replace", arguments, *[_V] * len(arguments))
+    pattern = constant_text("regexp_replace", arguments, 1)
+    if not _SHARED_PATTERN.fullmatch(pattern):
+        told = "allowed is a constant of letters, digits, escaped punctuation, + * ? and \\z at the end"
+        raise BadArguments("regexp_replace", arguments, told)
+    replacement = constant_text("regexp_replace", arguments, 2) if len(values) == 3 else ""
+    if set(replacement) & {"$", "\\"}:
+        raise BadArguments("regexp_replace", arguments, "allowed is a constant replacement without $ and backslash")
+    by = values[2].sql if len(values) == 3 else "''"
+    return Typed(f"regexp_replace({values[0].sql}, {values[1].sql}, {by}, 'g')", _V)
 
 
 def _split(arguments: list[Typed], _now: int) -> Typed:
@@ -220,6 +241,7 @@ STRING_FUNCTIONS: dict[str, Function] = {
     "lpad": _pad("lpad"),
     "rpad": _pad("rpad"),
     "replace": _replace,
+    "regexp_replace": _regexp_replace,
     "split": _split,
     "split_part": _split_part,
     "strpos": _instance("strpos"),

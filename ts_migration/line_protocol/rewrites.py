@@ -1,0 +1,126 @@
+"""Named rules that change what line protocol cannot say exactly, for rows that would otherwise be quarantined.
+
+Off unless the job's `mapping.rewrite` names them; a row that can be said as it is is never touched. Pure: frames in,
+frames and counts out. Their names are in `rules`; the tag rules as SQL, for the look at
+collisions, are in `timestream.series`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import polars as pl
+
+from ts_migration.line_protocol.encoder import Encoded, encode
+from ts_migration.line_protocol.mapping import FieldType, Mapping
+from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
+from ts_migration.line_protocol.rules import (
+    FLOAT_NOT_FINITE,
+    INTEGER_NOT_EXACT,
+    NEWLINE,
+    NEWLINE_IN_TAG,
+    STRING_TOO_LONG,
+    TAG_RULES,
+    TRAILING_BACKSLASH,
+    Rules,
+)
+
+RULE_OF = {
+    Reason.TAG_ENDS_IN_BACKSLASH: TRAILING_BACKSLASH,
+    Reason.TAG_HOLDS_LINE_FEED: NEWLINE_IN_TAG,
+    Reason.FLOAT_NOT_FINITE: FLOAT_NOT_FINITE,
+    Reason.STRING_TOO_LONG: STRING_TOO_LONG,
+    Reason.INTEGER_NOT_EXACT: INTEGER_NOT_EXACT,
+}
+"""Reason of a quarantine -> the rule that would end it; there is none for the others."""
+
+_LARGEST_EXACT = 2**63 - 1024
+"""The largest float64 that is an int64, too."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A batch of rows as lines, with those that rules made sayable.
+
+    Attributes:
+        batches: what was encoded: the rows as they are, and, where there are any, the rewritten ones. A row is in one.
+        rejects: the rows that cannot be said all the same, as they came from the source.
+        rewritten: rule -> rows that are written because of it (by the first fault that was found in each).
+    """
+
+    batches: tuple[Encoded, ...]
+    rejects: Rejects
+    rewritten: dict[str, int]
+
+    @property
+    def accepted(self) -> pl.DataFrame:
+        """The rows that were written or are empty, as the bucket is to hold them."""
+        return pl.concat([batch.accepted for batch in self.batches])
+
+
+def say(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> Said:
+    """Encode rows; those that cannot be said are tried once more as the rules rewrite them.
+
+    Raises:
+        Permanent: as of `encode`.
+    """
+    first = encode(frame, mapping)
+    if not len(first.rejects) or not rules:
+        return Said((first,), first.rejects, {})
+    changed = rewritten(first.rejects.rows, mapping, rules).with_row_index(_POSITION)
+    second = encode(changed, mapping)
+    written = second.accepted[_POSITION]
+    left = pl.Series(range(len(changed)), dtype=written.dtype).is_in(written.implode()).not_()
+    before = first.rejects
+    rejects = Rejects(before.rows.filter(left), second.rejects.reasons, second.rejects.columns)
+    reasons = Counter(before.reasons.filter(~left).to_list())
+    counts = Counter({RULE_OF[Reason(reason)]: rows for reason, rows in reasons.items()})
+    clean = Encoded(
+        second.text,
+        second.offsets,
+        second.times,
+        second.counts,
+        second.accepted.drop(_POSITION),
+        Rejects(second.rejects.rows.drop(_POSITION), second.rejects.reasons, second.rejects.columns),
+        second.empty,
+    )
+    return Said((first, clean), rejects, dict(sorted(counts.items())))
+
+
+_POSITION = ":position"
+
+
+def rewritten(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> pl.DataFrame:
+    """The frame as the rules change it. Values that can be said stay as they are."""
+    tags = {tag.column: _tag(tag.column, rules) for tag in mapping.tags} if TAG_RULES & rules.keys() else {}
+    return frame.with_columns(tags.values()).with_columns(_fields(frame, mapping, rules).values())
+
+
+def _tag(column: str, rules: Rules) -> pl.Expr:
+    value = pl.col(column)
+    if NEWLINE_IN_TAG in rules:
+        value = value.str.replace_all("\n", NEWLINE[rules[NEWLINE_IN_TAG]], literal=True)
+    if TRAILING_BACKSLASH in rules:
+        value = value.str.strip_chars_end("\\")
+    return value
+
+
+def _fields(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> dict[str, pl.Expr]:
+    changed: dict[str, pl.Expr] = {}
+    for field in mapping.fields:
+        column = pl.col(field.column)
+        if field.type is FieldType.STRING and not field.rfc3339 and STRING_TOO_LONG in rules:
+            changed[field.column] = column.map_elements(_cut, pl.String)
+        elif field.type is FieldType.FLOAT and frame.schema[field.column] == pl.Int64:
+            # A column that one field widens and another takes as it is stays exact for the other: no rule touches it.
+            alone = all(other.type is FieldType.FLOAT for other in mapping.fields if other.column == field.column)
+            if INTEGER_NOT_EXACT in rules and alone:
+                nearest = column.clip(upper_bound=_LARGEST_EXACT).cast(pl.Float64).cast(pl.Int64)
+                changed[field.column] = nearest
+        elif field.type is FieldType.FLOAT and FLOAT_NOT_FINITE in rules:
+            changed[field.column] = pl.when(column.is_finite()).then(column)
+    return changed
+
+
+def _cut(text: str) -> str:
+    """The longest beginning of a text that a string field takes, cut between characters."""
+    return text.encode()[:MAX_STRING_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,99 @@
+"""Rows that cannot be said, through all stages: kept whole, rewritten where asked, and tried again when the rules change."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ts_migration.config import RewriteRules
+from ts_migration.influxdb import reader
+from ts_migration.operations.quarantine import entries, quarantine_of, replay_of, rule_for
+from ts_migration.stages.proof import WindowStatus, proof_of
+from ts_migration_tests.stages.conftest import Migration, Stack, new_migration, plant_rows
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def spoiled(stack: Stack) -> Migration:
+    """Of January's 248 rows two have a plant that ends in a backslash, one a subsystem with a line feed."""
+    at = pl.int_range(pl.len())
+    rows = plant_rows().with_columns(
+        plant=pl.when(at.is_in([10, 12])).then(pl.lit("Itaipu\\")).otherwise(pl.col("plant")),
+        subsystem=pl.when(at == 21).then(pl.lit("S\nE")).otherwise(pl.col("subsystem")),
+    )
+    return new_migration(stack, rows)
+
+
+def ruled(migration: Migration, **rules: Any) -> Migration:
+    mapping = migration.job.mapping.model_copy(update={"rewrite": RewriteRules(**rules)})
+    return migration.changed(mapping=mapping)
+
+
+def proof(migration: Migration) -> Any:
+    return proof_of(migration.config, migration.job, migration.stack.bucket).windows[0]
+
+
+def plants(migration: Migration) -> set[str]:
+    job = migration.job
+    blocks = reader.points(migration.stack.target, job.target_bucket, job.measurement, migration.window())
+    return {block.tags["plant"] for block in blocks}
+
+
+def test_rows_that_cannot_be_said_are_kept_whole_with_their_reasons_and_listed(spoiled: Migration) -> None:
+    assert spoiled.run().status == "passed"
+    (one,) = quarantine_of(spoiled.config, spoiled.job, spoiled.stack.bucket)
+    assert (one.key, one.rows, one.refused) == ("2023-01-01", 3, 0)
+    assert one.reasons == {"tag_ends_in_backslash": 2, "tag_holds_line_feed": 1}
+    kept = list(entries(spoiled.config, spoiled.job, spoiled.stack.bucket, "2023-01-01"))
+    assert sorted((entry.column, entry.row[entry.column]) for entry in kept if entry.row) == [
+        ("plant", "Itaipu\\"),
+        ("plant", "Itaipu\\"),
+        ("subsystem", "S\nE"),
+    ]
+    assert all(entry.row and entry.row["load_mw"] is not None and entry.row["time_ns"] for entry in kept)
+    assert {name: rule_for(name) for name in one.reasons} == {
+        "tag_ends_in_backslash": "trailing_backslash",
+        "tag_holds_line_feed": "newline_in_tag",
+    }
+    assert replay_of([one]).windows == (), "no rule has changed"
+
+
+def test_a_rule_writes_the_rows_and_the_window_is_passed_not_proven(spoiled: Migration) -> None:
+    migration = ruled(spoiled, trailing_backslash="drop", newline_in_tag="space")
+    verdicts = migration.run()
+    assert verdicts.status == "passed"
+    assert all(verdict.passed for verdict in verdicts.verdicts)
+    assert proof(migration).rewritten == {"newline_in_tag": 1, "trailing_backslash": 2}
+    assert proof(migration).quarantined == 0
+    assert "2 rows rewritten by trailing_backslash" in proof(migration).reason
+    assert "Itaipu" in plants(migration)
+
+
+def test_rules_that_change_make_only_windows_with_such_rows_outdated_and_running_them_again_heals(
+    spoiled: Migration,
+) -> None:
+    spoiled.run(0)
+    assert spoiled.run(1).status == "proven"
+    changed = ruled(spoiled, trailing_backslash="drop")
+    first, second = proof_of(changed.config, changed.job, changed.stack.bucket).windows[:2]
+    assert (first.status, second.status) == (WindowStatus.STALE, WindowStatus.PROVEN)
+    assert "mapping.rewrite was changed" in first.reason
+    (one,) = quarantine_of(changed.config, changed.job, changed.stack.bucket)
+    assert replay_of([one]).rewritten == ("2023-01-01",)
+
+    assert changed.run(0).status == "passed"
+    assert proof(changed).quarantined == 1
+    assert "Itaipu" in plants(changed)
+
+
+def test_a_rule_that_is_taken_back_leaves_the_rewritten_rows_to_be_found(spoiled: Migration) -> None:
+    """The rows stay in the bucket under a name that the source does not have: the checks must not pass over that."""
+    ruled(spoiled, trailing_backslash="drop").run()
+    verdicts = spoiled.run()
+    assert verdicts.status == "failed"
+    assert {verdict.check for verdict in verdicts.verdicts if not verdict.passed} >= {"record_count", "checksum"}
+
+
+def test_a_window_without_such_rows_is_proven_whatever_the_rules(migration: Migration) -> None:
+    assert ruled(migration, trailing_backslash="drop", float_not_finite="drop").run().status == "proven"
