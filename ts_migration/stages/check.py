@@ -7,7 +7,7 @@ from the export files and the bucket, to name the first differing points.
 import secrets
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
@@ -95,34 +95,18 @@ def check_window(
     table = config.place(job)
     place = table.window(window.key)
     mapping = frozen_mapping(job, table, bucket)
-    chain = chain_of(job, place, window, mapping, bucket)
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
-    rules, held = config.validation_rules, chain.loaded.bucket
     described = schema or describe(query, job.source_database, job.source_table)
+    rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
     with ThreadPoolExecutor(4) as pool:
         # All that does not wait for another answer is asked side by side.
-        source_asked = pool.submit(_ask_source, query, described, mapping, window, rules, chosen)
-        figures_asked = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
-        coverage_asked = pool.submit(_kept_coverage, bucket, chain)
-        frames_asked = pool.submit(_kept_frames, bucket, place)
-        refused = _refused(bucket, place, chain.loaded)
-        source = _source_reading(*source_asked.result(), mapping, chain)
-        figures, coverage, frames = figures_asked.result(), coverage_asked.result(), frames_asked.result()
-    actual = retrying(
-        lambda: read_target(target, held, mapping.measurement, window, source.sample, refused, figures), policy
-    )
-    suspected = chain.converted.expected.lanes != actual.digest.lanes
-    reading = Reading(
-        source=source,
-        export=_export_reading(chain, coverage, frames, _spoiled_parts(bucket, chain.converted) if suspected else ()),
-        target=actual,
-        count_tolerance=rules.record_count_tolerance,
-        sample_threshold=rules.sample_accuracy_threshold,
-    )
+        source = pool.submit(_ask_source, query, described, mapping, window, rules, chosen)
+        chain = chain_of(job, place, window, mapping, bucket)
+        reading = _reading(pool, source, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
-    if reading.export.expected.lanes != actual.digest.lanes:
+    if reading.export.expected.lanes != reading.target.digest.lanes:
         differences = _differences(bucket, chain, mapping, window, reading, target, policy)
     verdicts = judge(reading, mapping, window, differences)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
@@ -139,6 +123,38 @@ def check_window(
         status=status_of(verdicts, kept_out).value,
         seconds=round(time.monotonic() - started, 3),
     ).write(bucket, place.verdicts)
+
+
+def _reading(
+    pool: ThreadPoolExecutor,
+    source: "Future[tuple[SourceCounts, pl.DataFrame]]",
+    chain: Chain,
+    mapping: Mapping,
+    window: Window,
+    rules: ValidationRules,
+    bucket: ExportBucket,
+    place: WindowPlace,
+    target: Target,
+    policy: RetryPolicy,
+) -> Reading:
+    """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
+    held = chain.loaded.bucket
+    figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
+    coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
+    refused = _refused(bucket, place, chain.loaded)
+    told, asked = _source_reading(*source.result(), mapping, chain), figures.result()
+    actual = retrying(
+        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
+    )
+    suspected = chain.converted.expected.lanes != actual.digest.lanes
+    spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
+    return Reading(
+        source=told,
+        export=_export_reading(chain, coverage.result(), frames.result(), spoiled),
+        target=actual,
+        count_tolerance=rules.record_count_tolerance,
+        sample_threshold=rules.sample_accuracy_threshold,
+    )
 
 
 def judge(
