@@ -27,21 +27,15 @@ class LeasedBucket(ExportBucket):
         self._table_manifest = TablePlace(place.table).table_manifest
         self._bodies: dict[str, bytes] = {}
         self._there: set[str] | None = None
-        """Keys under the proof, once one was missed and all were listed."""
+        """Keys under the proof, once they were listed: those of a new window are mostly looked for in vain."""
 
     def get(self, key: str) -> bytes:
         """As `ExportBucket.get`; a manifest of the window is read once, and none is looked for in vain twice."""
         if key in self._bodies:
             return self._bodies[key]
-        own = self._own(key)
-        if own and self._there is not None and key not in self._there:
+        if self._own(key) and key not in self._look():
             raise Missing("NoSuchKey: there is no such object", where=self.uri(key))
-        try:
-            body = super().get(key)
-        except Missing:
-            if own:
-                self._look()
-            raise
+        body = super().get(key)
         self._remember(key, body)
         return body
 
@@ -58,10 +52,8 @@ class LeasedBucket(ExportBucket):
 
     def delete(self, key: str) -> None:
         """As `ExportBucket.delete`; what is known not to be there is not asked for."""
-        if self._own(key):
-            self._look()
-            if self._there is not None and key not in self._there:
-                return
+        if self._own(key) and key not in self._look():
+            return
         self._bodies.pop(key, None)
         super().delete(key)
         if self._there is not None:
@@ -75,10 +67,11 @@ class LeasedBucket(ExportBucket):
         if key == self._table_manifest or (self._own(key) and key.endswith(_REMEMBERED)):
             self._bodies[key] = body
 
-    def _look(self) -> None:
+    def _look(self) -> set[str]:
         if self._there is None:
             found: list[ObjectInfo] = list(self.list(self._place.proof))
             self._there = {each.key for each in found}
+        return self._there
 
     def _before_write(self, key: str) -> None:
         """Whatever comes of a write: the old body counts for nothing, and the object may be there."""

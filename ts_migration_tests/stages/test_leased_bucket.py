@@ -54,14 +54,14 @@ def leased(plain: ExportBucket) -> LeasedBucket:
 @pytest.mark.parametrize("key", [PLACE.manifest("export"), TABLE.table_manifest])
 def test_a_manifest_of_the_window_and_its_tables_mapping_are_read_once(leased: LeasedBucket, key: str) -> None:
     assert [leased.get(key) for _ in range(3)] == [b"{}"] * 3
-    assert leased.client.calls == {"get_object": 1}
+    assert leased.client.calls["get_object"] == 1
 
 
 def test_what_is_not_there_is_looked_for_once_for_all(leased: LeasedBucket) -> None:
     for stage in ("load", "line_protocol", "load"):
         assert leased.get_or_none(PLACE.manifest(stage)) is None
     leased.delete(PLACE.quarantine)
-    assert leased.client.calls == {"get_object": 1, "get_paginator": 1}
+    assert leased.client.calls == {"get_paginator": 1}
 
 
 def test_what_is_written_is_what_is_read_and_what_is_deleted_is_gone(leased: LeasedBucket, plain: ExportBucket) -> None:
