@@ -1,8 +1,9 @@
-"""What is read back from a bucket: blocks of points of one series.
+"""What is read back from a bucket: blocks of points of one series, and batches of several series.
 
 Values only: how they are asked for is in `reader`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,11 @@ class BlockColumn:
         """Values that are there."""
         return len(self.values) if self.valid is None else int(np.count_nonzero(self.valid))
 
+    def of(self, rows: slice) -> "BlockColumn":
+        """The same of some of the points."""
+        valid = None if self.valid is None or self.valid[rows].all() else self.valid[rows]
+        return BlockColumn(self.field, self.kind, self.values[rows], valid)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -42,3 +48,41 @@ class Block:
     tags: dict[str, str]
     times: npt.NDArray[np.int64]
     columns: tuple[BlockColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesId:
+    """What tells a series from the others: measurement and tags, none of them empty."""
+
+    measurement: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesBatch:
+    """Points of several series, one series behind the other: a short series alone would be all overhead.
+
+    `lengths` are the points of each series, at least one; `times` and `columns` are those of all points together.
+    """
+
+    series: tuple[SeriesId, ...]
+    lengths: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+    columns: tuple[BlockColumn, ...]
+
+    @classmethod
+    def of(cls, block: Block) -> "SeriesBatch":
+        """The batch of one series."""
+        length = np.array([len(block.times)], np.int64)
+        return cls((SeriesId(block.measurement, block.tags),), length, block.times, block.columns)
+
+    def blocks(self) -> Iterator[Block]:
+        """Series by series; a field is left out where the series has no value of it."""
+        start = 0
+        for series, length in zip(self.series, self.lengths.tolist(), strict=True):
+            rows = slice(start, start + length)
+            columns = (column.of(rows) for column in self.columns)
+            yield Block(
+                series.measurement, series.tags, self.times[rows], tuple(column for column in columns if column.count)
+            )
+            start += length

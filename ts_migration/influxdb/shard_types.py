@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.quoting import identifier, in_window
-from ts_migration.influxdb.reader import kind_of, query_series
+from ts_migration.influxdb.reader import query_series
+from ts_migration.influxdb.unpacking import kind_of
 from ts_migration.windows import NS_PER_S, Window
 
 _GO_ZERO_NS = -62_135_596_800 * NS_PER_S

@@ -6,6 +6,7 @@ no variable set; what is missing is then named in one message. No field holds a 
 
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,12 +21,16 @@ from ts_migration.operations.target import target_of
 if TYPE_CHECKING:
     from ts_migration.influxdb.connection import Target
     from ts_migration.timestream.query import TimestreamQuery
+    from ts_migration.timestream.schema import TableSchema
 
 
 Client = TypeVar("Client")
 
 _clients: dict[Hashable, Any] = {}
 _making = threading.Lock()
+_schemas: dict[Hashable, tuple[float, "TableSchema"]] = {}
+SCHEMA_S = 10.0
+"""How long a table's schema counts as told now: the stages of small windows would ask several times a second."""
 _SETTINGS = ("AWS_", "INFLUXDB_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT")
 
 
@@ -89,3 +94,21 @@ class InfluxDBResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ConfigurationError: names every variable that is not set.
         """
         return _once(lambda: target_of(current_environment()), "influxdb")
+
+
+def schema_of(query: "TimestreamQuery", database: str, table: str) -> "TableSchema":
+    """A table as DESCRIBE and SHOW MEASURES told it to this process, at most `SCHEMA_S` ago.
+
+    Raises:
+        Missing: there is no such database or table.
+    """
+    from ts_migration.timestream.description import describe
+
+    key = (query.client.meta.endpoint_url, query.client.meta.region_name, database, table)
+    known = _schemas.get(key)
+    if known is None or time.monotonic() - known[0] > SCHEMA_S:
+        # The time before asking: what is told then may be as old as the question.
+        asked = time.monotonic()
+        known = asked, describe(query, database, table)
+        _schemas[key] = known
+    return known[1]

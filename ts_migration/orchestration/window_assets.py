@@ -10,7 +10,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
 from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHECK, TableNames
 from ts_migration.orchestration.partitions import partitions_of
-from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.orchestration.window_run import WindowRun, journal_folder, retry_policy, window_run
@@ -20,7 +20,6 @@ from ts_migration.stages.export import current_export, export_window
 from ts_migration.stages.load import load_window
 from ts_migration.stages.placement import forget_load_elsewhere
 from ts_migration.stages.table import begin_table, frozen_mapping
-from ts_migration.timestream.description import describe
 from ts_migration.validation.accounting import conversion_verdict, export_schema_verdict
 from ts_migration.validation.verdict import Stage
 
@@ -64,11 +63,12 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
             redo = run.mend(context, Stage.EXPORT)
             _leave_other_buckets(context, run, job, influxdb)
             query = timestream.query(config.migration_settings)
-            schema = describe(query, job.source_database, job.source_table)
+            schema = schema_of(query, job.source_database, job.source_table)
             _, mapping = begin_table(job, run.table, schema, run.bucket)
-            if redo or current_export(job, run.table, run.window, run.bucket) is None:
+            manifest = None if redo else current_export(job, run.table, run.window, run.bucket)
+            if manifest is None:
                 refuse_collisions(job, schema, mapping, [run.window], query)
-            manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
+                manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(
                 metadata=export_metadata(manifest, run.bucket, run.place),

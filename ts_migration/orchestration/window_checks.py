@@ -20,7 +20,7 @@ from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.orchestration.metadata import verdict_metadata
 from ts_migration.orchestration.names import WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
 from ts_migration.orchestration.partitions import partitions_of
-from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.window_run import window_run
 from ts_migration.stages.check import check_window
 from ts_migration.stages.proof import WindowManifests, reason_of
@@ -73,10 +73,12 @@ def window_checks(config: MigrationConfig, job: MigrationJob) -> dg.AssetChecksD
         influxdb: InfluxDBResource,
     ) -> Iterator[dg.AssetCheckResult]:
         with window_run(context, config, job, export_bucket) as run:
-            manifest = check_window(
-                config, job, run.window, run.bucket, timestream.query(config.migration_settings), influxdb.target()
-            )
-            comes_to = {WINDOW_STATUS: manifest.status, WINDOW_REASON: _reason(manifest, run.bucket, run.place)}
+            query = timestream.query(config.migration_settings)
+            schema = schema_of(query, job.source_database, job.source_table)
+            # Not `run.bucket`, which remembers what this run wrote: the checks judge what lies in S3.
+            bucket = export_bucket.bucket()
+            manifest = check_window(config, job, run.window, bucket, query, influxdb.target(), schema=schema)
+            comes_to = {WINDOW_STATUS: manifest.status, WINDOW_REASON: _reason(manifest, bucket, run.place)}
         wanted = {key.name for key in context.selected_asset_check_keys}
         for verdict in manifest.verdicts:
             if verdict.check in wanted:

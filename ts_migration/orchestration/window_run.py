@@ -11,9 +11,10 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.failures import told_to_dagster
-from ts_migration.orchestration.leases import lease_folder, leased
+from ts_migration.orchestration.leases import lease_folder
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
+from ts_migration.orchestration.run_leases import KEPT_S, run_lease
 from ts_migration.stages.mending import forget_broken_stages
 from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
@@ -24,7 +25,7 @@ LEASE_WAIT_S = 120.0
 
 @dataclass(frozen=True)
 class WindowRun:
-    """A leased window of a table, with the place of its objects."""
+    """A leased window of a table, with the place of its objects. `bucket` is good while the lease is held."""
 
     window: Window
     table: TablePlace
@@ -50,19 +51,20 @@ def window_run(
     job: MigrationJob,
     export_bucket: ExportBucketResource,
 ) -> Iterator[WindowRun]:
-    """Lease the run's window while a stage works on it; errors inside are told to Dagster."""
+    """Hold the run's window while a stage works on it, and until the run's checks; errors are told to Dagster."""
     with told_to_dagster(context, config.migration_settings):
         window = window_of(context, job.grid)
-        bucket = export_bucket.bucket()
         table = config.place(job)
-        with leased(
-            bucket,
+        with run_lease(
+            export_bucket.bucket(),
             table.window(window.key),
             context.run.run_id,
             lock_folder=lease_folder(context.instance),
             wait_s=LEASE_WAIT_S,
             on_wait=context.log.warning,
-        ):
+            # The checks are a run's last step.
+            keep_s=0.0 if isinstance(context, dg.AssetCheckExecutionContext) else KEPT_S,
+        ) as bucket:
             yield WindowRun(window, table, bucket)
 
 

@@ -7,7 +7,7 @@ from the export files and the bucket, to name the first differing points.
 import secrets
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,11 +16,9 @@ from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
-from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.influxdb.shard_types import types_in_window
 from ts_migration.line_protocol.files import check_part, members_of
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.rewrites import say
@@ -36,20 +34,21 @@ from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
+from ts_migration.stages.target_reading import ask_figures, read_target
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
-from ts_migration.timestream.readings import sample_rows, source_counts
+from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
-from ts_migration.validation.digest import PointDigest, coverage_from_bytes
+from ts_migration.validation.digest import Coverage, coverage_from_bytes
 from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FramesManifest
-from ts_migration.validation.readings import ExportReading, Reading, SourceReading, TargetReading
+from ts_migration.validation.readings import ExportReading, Reading, SourceReading
 from ts_migration.validation.record_count import check_record_count
 from ts_migration.validation.refused_lines import refused_blocks
-from ts_migration.validation.sample import SampledRow, SampleLookup, check_sample, sampled_rows
+from ts_migration.validation.sample import check_sample, sampled_rows
 from ts_migration.validation.schema import check_schema
 from ts_migration.validation.verdict import Verdict, status_of
 from ts_migration.windows import Window
@@ -96,24 +95,18 @@ def check_window(
     table = config.place(job)
     place = table.window(window.key)
     mapping = frozen_mapping(job, table, bucket)
-    chain = chain_of(job, place, window, mapping, bucket)
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
     described = schema or describe(query, job.source_database, job.source_table)
-    chosen = secrets.randbits(32) if seed is None else seed
     rules = config.validation_rules
-    source = _source_reading(query, described, mapping, window, rules, chain, chosen)
-    refused = _refused(bucket, place, chain.loaded)
-    actual = retrying(lambda: _target_reading(target, chain, mapping, window, source.sample, refused), policy)
-    reading = Reading(
-        source=source,
-        export=_export_reading(bucket, place, chain, suspected=chain.converted.expected.lanes != actual.digest.lanes),
-        target=actual,
-        count_tolerance=rules.record_count_tolerance,
-        sample_threshold=rules.sample_accuracy_threshold,
-    )
+    chosen = secrets.randbits(32) if seed is None else seed
+    with ThreadPoolExecutor(4) as pool:
+        # All that does not wait for another answer is asked side by side.
+        source = pool.submit(_ask_source, query, described, mapping, window, rules, chosen)
+        chain = chain_of(job, place, window, mapping, bucket)
+        reading = _reading(pool, source, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
-    if reading.export.expected.lanes != actual.digest.lanes:
+    if reading.export.expected.lanes != reading.target.digest.lanes:
         differences = _differences(bucket, chain, mapping, window, reading, target, policy)
     verdicts = judge(reading, mapping, window, differences)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
@@ -130,6 +123,38 @@ def check_window(
         status=status_of(verdicts, kept_out).value,
         seconds=round(time.monotonic() - started, 3),
     ).write(bucket, place.verdicts)
+
+
+def _reading(
+    pool: ThreadPoolExecutor,
+    source: "Future[tuple[SourceCounts, pl.DataFrame]]",
+    chain: Chain,
+    mapping: Mapping,
+    window: Window,
+    rules: ValidationRules,
+    bucket: ExportBucket,
+    place: WindowPlace,
+    target: Target,
+    policy: RetryPolicy,
+) -> Reading:
+    """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
+    held = chain.loaded.bucket
+    figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
+    coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
+    refused = _refused(bucket, place, chain.loaded)
+    told, asked = _source_reading(*source.result(), mapping, chain), figures.result()
+    actual = retrying(
+        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
+    )
+    suspected = chain.converted.expected.lanes != actual.digest.lanes
+    spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
+    return Reading(
+        source=told,
+        export=_export_reading(chain, coverage.result(), frames.result(), spoiled),
+        target=actual,
+        count_tolerance=rules.record_count_tolerance,
+        sample_threshold=rules.sample_accuracy_threshold,
+    )
 
 
 def judge(
@@ -178,20 +203,16 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
     return chain
 
 
-def _source_reading(
-    query: TimestreamQuery,
-    schema: TableSchema,
-    mapping: Mapping,
-    window: Window,
-    rules: ValidationRules,
-    chain: Chain,
-    seed: int,
-) -> SourceReading:
-    """What Timestream says now: counts and a sample, asked side by side."""
-    with ThreadPoolExecutor(2) as pool:
-        counted = pool.submit(source_counts, query, schema, mapping, window)
-        asked = pool.submit(sample_rows, query, schema, window, rules.sample_size, seed)
-        counts, sample = counted.result(), asked.result()
+def _ask_source(
+    query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window, rules: ValidationRules, seed: int
+) -> tuple[SourceCounts, pl.DataFrame]:
+    """What Timestream says now: counts, then a sample, the whole of a window that is no larger than one."""
+    counts = source_counts(query, schema, mapping, window)
+    return counts, sample_rows(query, schema, window, rules.sample_size, seed, counts.total_rows)
+
+
+def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
+    """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if chain.converted.altered and not sample.is_empty():
         accepted = say(_with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
@@ -214,17 +235,24 @@ def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
-def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, suspected: bool) -> ExportReading:
-    """What the manifests say, with the histogram and pandera's findings that lie beside them.
-
-    Where the bucket is `suspected` to differ from the export, the line protocol is compared with what was written.
-    """
-    converted = chain.converted
+def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
+    """The histogram of the export frames, where it is still there."""
     try:
-        coverage = coverage_from_bytes(bucket.get(converted.coverage_key))
+        return coverage_from_bytes(bucket.get(chain.converted.coverage_key))
     except Missing:
-        coverage = None
-    frames = read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
+        return None
+
+
+def _kept_frames(bucket: ExportBucket, place: WindowPlace) -> FramesManifest | None:
+    """What pandera found in the exported batches."""
+    return read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
+
+
+def _export_reading(
+    chain: Chain, coverage: Coverage | None, frames: FramesManifest | None, spoiled_parts: tuple[str, ...]
+) -> ExportReading:
+    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
+    converted = chain.converted
     looked = frames is not None and frames.parent == chain.export.digest and frames.rows == chain.export.rows
     return ExportReading(
         rows=chain.export.rows,
@@ -236,13 +264,16 @@ def _export_reading(bucket: ExportBucket, place: WindowPlace, chain: Chain, *, s
         coverage=coverage,
         series=converted.series,
         frame_failures=frames.failures if frames is not None and looked else None,
-        spoiled_parts=_spoiled_parts(bucket, converted) if suspected else (),
+        spoiled_parts=spoiled_parts,
         rewritten=converted.rewritten,
     )
 
 
 def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
-    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again."""
+    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again.
+
+    Looked for where the bucket is suspected to differ from the export.
+    """
     spoiled = []
     try:
         members = members_of(bucket, converted.members_key)
@@ -272,58 +303,6 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
             next_step="load the window again",
         )
     return refused_blocks(lines)
-
-
-def _target_reading(
-    target: Target,
-    chain: Chain,
-    mapping: Mapping,
-    window: Window,
-    sample: tuple[SampledRow, ...],
-    refused: list[Block],
-) -> TargetReading:
-    """What InfluxDB says now. The points are streamed once, through the digest and past the sample's lookup.
-
-    Refused lines are added to what the bucket holds: export = bucket + refused is then shown by digest, and the window
-    is passed but not proven.
-    """
-    name, measurement = chain.loaded.bucket, mapping.measurement
-    digest, lookup = PointDigest(window.start_ns, window.end_ns), SampleLookup(sample)
-    read_types: dict[str, set[str]] = {}
-    tag_keys: set[str] = set()
-    for block in reader.points(target, name, measurement, window):
-        digest.add_block(block.measurement, block.tags, block.times, block.columns)
-        lookup.look(block)
-        tag_keys.update(block.tags)
-        for column in block.columns:
-            read_types.setdefault(column.field, set()).add(column.kind.value)
-    for block in refused:
-        digest.add_block(block.measurement, block.tags, block.times, block.columns)
-        lookup.look(block)
-    types = reader.field_types(target, name, measurement)
-    return TargetReading(
-        counts=reader.counts(target, name, measurement, window),
-        digest=digest.record(),
-        coverage=digest.coverage,
-        series=digest.series,
-        field_types=types,
-        window_types=_window_types(target, name, measurement, window, types),
-        read_types={field: tuple(sorted(types)) for field, types in read_types.items()},
-        tag_keys=tuple(sorted(tag_keys)),
-        refused=chain.loaded.refused_lines,
-        bucket=name,
-        sample=lookup.found,
-    )
-
-
-def _window_types(
-    target: Target, bucket: str, measurement: str, window: Window, types: dict[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """Types within the window of the fields that the bucket holds with several."""
-    if all(len(each) <= 1 for each in types.values()):
-        return {}
-    info = find(target, bucket)
-    return types_in_window(target, bucket, measurement, window, types, info.shard_group_s if info else 0)
 
 
 def _differences(

@@ -7,6 +7,7 @@ The SQL is in `timestream.unload`, the keys are in `objects`.
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Refused
@@ -21,6 +22,8 @@ from ts_migration.timestream.unload import MAX_GROUP, Unloaded, Unloader, Unload
 from ts_migration.windows import Window
 
 STAGE = "export"
+_WINDOWS_AT_A_TIME = 8
+"""Windows of a group whose manifests are read and written side by side."""
 
 
 def export_settings(job: MigrationJob) -> str:
@@ -81,10 +84,11 @@ def export_group(
     Windows whose manifests still stand are left alone. In the order of `windows`. Errors as of `export_window`; windows
     whose manifests were written before an error stand.
     """
-    done = {window.key: current_export(job, place, window, bucket) for window in windows}
-    missing = [window for window in windows if done[window.key] is None]
-    for window in missing:
-        _refuse_lost_rows(job, place, window, query, bucket)
+    with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
+        found = pool.map(lambda window: current_export(job, place, window, bucket), windows)
+        done = {window.key: manifest for window, manifest in zip(windows, found, strict=True)}
+        missing = [window for window in windows if done[window.key] is None]
+        list(pool.map(lambda window: _refuse_lost_rows(job, place, window, query, bucket), missing))
     label = f"{missing[0].key} to {missing[-1].key}" if missing else ""
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(label, progress))
     for start in range(0, len(missing), MAX_GROUP):
@@ -96,8 +100,9 @@ def export_group(
             lambda window: place.window(window.key).export_attempt(attempt_name()),
         )
         seconds = (time.monotonic() - started) / len(group)
-        for unloaded in results:
-            done[unloaded.window.key] = _record(job, place, unloaded, bucket, seconds)
+        with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
+            recorded = pool.map(lambda unloaded: _record(job, place, unloaded, bucket, seconds), results)  # noqa: B023
+            done |= {manifest.window.key: manifest for manifest in recorded}
     return [manifest for manifest in done.values() if manifest is not None]
 
 

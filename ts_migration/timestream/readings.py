@@ -5,6 +5,7 @@ Every function is a query or two and a typed value. Nothing here reads an export
 
 import random
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -22,6 +23,8 @@ _WINDOWS_A_QUERY = 100
 _TIMES_A_QUERY = 100
 _SAMPLE_SPOTS = 10
 """Random offsets of one sample: each is a query, and the smallest query is billed as 10 MB."""
+
+_SPOTS_AT_A_TIME = 4
 
 _FRAME_TYPES: dict[ColumnType, type[pl.DataType]] = {
     ColumnType.VARCHAR: pl.String,
@@ -150,29 +153,59 @@ def rows_at(query: TimestreamQuery, schema: TableSchema, window: Window, times: 
     return pl.concat(frames)
 
 
-def sample_rows(query: TimestreamQuery, schema: TableSchema, window: Window, count: int, seed: int) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Spot:
+    """A random time of a sample, the rows wanted there, and the order of rows of one time."""
+
+    offset: int
+    size: int
+    order: str
+
+
+def sample_rows(
+    query: TimestreamQuery, schema: TableSchema, window: Window, count: int, seed: int, rows: int | None = None
+) -> pl.DataFrame:
     """About `count` rows of a window at random times, as frames of an export are. Never chosen from the export.
 
     At each of a few random offsets the next rows are taken (the rows before, where none follow). Rows of one time are
     ordered by dimensions in a random order and direction, so that a wide table does not give the same series each time.
     The same seed asks the same queries.
+
+    Args:
+        query: Timestream.
+        schema: of the table.
+        window: that the rows are of.
+        count: rows that are wanted.
+        seed: of the random times.
+        rows: of the window, where Timestream has counted them already: no more than `count` are read whole, which is
+            one query and leaves nothing out.
     """
+    if rows is not None and rows <= count:
+        return pl.concat([_no_rows(schema), _rows(query, schema, in_window(window), limit=max(1, count))])
     draw = random.Random(seed)  # noqa: S311 - a sample, no secret
-    spots = min(_SAMPLE_SPOTS, count)
-    frames = [_no_rows(schema)]
-    for spot in range(spots):
-        size = count // spots + (spot < count % spots)
-        offset = draw.randrange(window.start_ns, window.end_ns)
-        order = _random_order(schema, draw)
-        after = Window(offset, window.end_ns)
-        found = _rows(query, schema, in_window(after), f'"time" ASC, {order}', size)
-        if len(found) < size and offset > window.start_ns:
-            before = Window(window.start_ns, offset)
-            rest = _rows(query, schema, in_window(before), f'"time" DESC, {order}', size - len(found))
-            found = pl.concat([found, rest])
-        frames.append(found)
+    number = min(_SAMPLE_SPOTS, count)
+    spots = [
+        _Spot(
+            draw.randrange(window.start_ns, window.end_ns),
+            count // number + (spot < count % number),
+            _random_order(schema, draw),
+        )
+        for spot in range(number)
+    ]
+    with ThreadPoolExecutor(_SPOTS_AT_A_TIME) as pool:
+        found = list(pool.map(lambda spot: _rows_at_spot(query, schema, window, spot), spots))
     # Two offsets may meet the same rows.
-    return pl.concat(frames).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+    return pl.concat([_no_rows(schema), *found]).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+
+
+def _rows_at_spot(query: TimestreamQuery, schema: TableSchema, window: Window, spot: _Spot) -> pl.DataFrame:
+    after = Window(spot.offset, window.end_ns)
+    found = _rows(query, schema, in_window(after), f'"time" ASC, {spot.order}', spot.size)
+    if len(found) < spot.size and spot.offset > window.start_ns:
+        before = Window(window.start_ns, spot.offset)
+        rest = _rows(query, schema, in_window(before), f'"time" DESC, {spot.order}', spot.size - len(found))
+        found = pl.concat([found, rest])
+    return found
 
 
 def _rows(query: TimestreamQuery, schema: TableSchema, where: str, order: str = "", limit: int = 0) -> pl.DataFrame:

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from isal import isal_zlib
 
 from ts_migration.errors import Permanent
-from ts_migration.influxdb.blocks import Block, BlockColumn
-from ts_migration.line_protocol.mapping import FieldType
+from ts_migration.influxdb.blocks import Block, BlockColumn, SeriesBatch
 from ts_migration.line_protocol.mapping import Mapping as PointMapping
 from ts_migration.manifests import DigestRecord
+from ts_migration.validation.batch_hashes import BatchKeys, batch_sums
 from ts_migration.validation.frame_values import TIME_COLUMN, SeriesRegistry, values_of
 from ts_migration.validation.hashing import (
     I64,
@@ -25,22 +26,13 @@ from ts_migration.validation.hashing import (
     TIME_BINS,
     U64,
     StringHashes,
-    canonical_field,
-    canonical_series,
-    key_hash,
-    mix_number,
     point_hashes,
-    series_bucket,
-    series_hash,
-    typed,
-    value_bits,
+    series_buckets,
 )
 from ts_migration.windows import Window
 
-_FLUSH_VALUES = 65_536
-"""Read-back values gathered before they are hashed together: a short series alone would be all numpy overhead."""
-_LONG_BLOCK = 2_048
-"""Points from which a block is hashed alone, without copies."""
+_COVERAGE_LEVEL = 1
+"""Most of a histogram is zeros: a fifth of zlib's time, which a small window feels."""
 
 Coverage = npt.NDArray[np.uint64]
 
@@ -49,8 +41,7 @@ class Binning:
     """The time bins of a vector of times: 64 equal bins of ceil((end - start) / 64) ns each."""
 
     def __init__(self, window: Window, times: I64) -> None:
-        since_start = times.view(np.uint64) - np.uint64(window.start_ns & MASK)
-        self.bins = (since_start // np.uint64(bin_width(window))).astype(np.uint8)
+        self.bins = time_bins(window, times).astype(np.uint8)
         self.counts = np.bincount(self.bins, minlength=TIME_BINS)
         sorted_already = len(times) < 2 or bool(np.all(self.bins[1:] >= self.bins[:-1]))
         self._order = None if sorted_already else np.argsort(self.bins, kind="stable")
@@ -64,6 +55,12 @@ class Binning:
             ordered = hashes if self._order is None else hashes[self._order]
             result[self._filled] = np.add.reduceat(ordered, self._starts)
         return result
+
+
+def time_bins(window: Window, times: I64) -> I64:
+    """The time bin of each time of a window."""
+    since_start = times.view(np.uint64) - np.uint64(window.start_ns & MASK)
+    return (since_start // np.uint64(bin_width(window))).astype(np.int64)
 
 
 def bin_width(window: Window) -> int:
@@ -98,8 +95,6 @@ class PointDigest:
         self._series = _SeriesSet()
         self._strings = StringHashes()
         self._registry: SeriesRegistry | None = None
-        self._gathered = _Gathered()
-        self._field_bytes: dict[str, bytes] = {}
 
     def add_frame(self, frame: pl.DataFrame, mapping: PointMapping) -> None:
         """Add an export frame: dimensions and measure_name as String, `time_ns` Int64, measures typed as exported.
@@ -142,39 +137,42 @@ class PointDigest:
         Raises:
             Permanent: a point lies outside the window.
         """
-        if not len(times):
-            return
-        self._require_inside(times)
-        canonical = canonical_series(measurement, tags)
-        hashed = series_hash(canonical)
-        bucket, any_value = series_bucket(hashed), np.zeros(len(times), np.bool_)
-        whole = Binning(self.window, times) if len(times) >= _LONG_BLOCK else None
-        for column in columns:
-            valid = column.valid
-            values = column.values if valid is None else column.values[valid]
-            at = times if valid is None else times[valid]
-            if not len(at):
-                continue
-            any_value |= True if valid is None else valid
-            field = self._field_bytes.setdefault(column.field, canonical_field(column.field))
-            key, bits = key_hash(canonical, field), self._block_bits(values, column.kind)
-            self.counts[column.field] += len(at)
-            if len(at) < _LONG_BLOCK:
-                self._gathered.add(key, bucket, at, bits)
-                continue
-            binning = whole if valid is None and whole is not None else Binning(self.window, at)
-            self._add([np.uint64(mix_number(key, 0)), np.uint64(mix_number(key, 1))], at, bits, binning)
-            self.coverage[bucket] += binning.counts.astype(np.uint64)
-        if any_value.any():
-            self._see_times(times[any_value])
-            self._series.add_one(hashed)
-        if self._gathered.values >= _FLUSH_VALUES:
-            self._flush()
+        self.add_batch(SeriesBatch.of(Block(measurement, dict(tags), times, tuple(columns))))
 
     def add_blocks(self, blocks: Iterable[Block]) -> None:
         """Add all of a stream of blocks."""
         for block in blocks:
-            self.add_block(block.measurement, block.tags, block.times, block.columns)
+            self.add_batch(SeriesBatch.of(block))
+
+    def add_batch(self, batch: SeriesBatch, keys: BatchKeys | None = None) -> None:
+        """Add points of several series as a bucket gives them back.
+
+        Args:
+            batch: of points that are nowhere else added.
+            keys: of the batch, where they are made already.
+
+        Raises:
+            Permanent: a point lies outside the window.
+        """
+        if not len(batch.times):
+            return
+        self._require_inside(batch.times)
+        keys = keys or BatchKeys.of(batch)
+        sums, per_point = batch_sums(batch, keys, self._strings)
+        for column in batch.columns:
+            self.counts[column.field] += column.count
+        bins = time_bins(self.window, batch.times)
+        cells = series_buckets(keys.series)[keys.owners] * TIME_BINS + bins
+        # Points of one series and bin lie side by side: few runs of long series, and no sum over bins point by point.
+        starts = np.concatenate([[0], np.flatnonzero(cells[1:] != cells[:-1]) + 1])
+        values = np.add.reduceat(per_point, starts)
+        np.add.at(self.coverage.reshape(-1), cells[starts], values.astype(np.uint64))
+        np.add.at(self._bin_values, bins[starts], values)
+        for lane in (0, 1):
+            np.add.at(self._bin_lanes[lane], bins[starts], np.add.reduceat(sums[lane], starts))
+        self._see_times(batch.times if per_point.all() else batch.times[per_point > 0])
+        held = np.bincount(keys.owners, per_point, minlength=len(keys.series)) > 0
+        self._series.add(keys.series[held])
 
     def merge(self, other: "PointDigest") -> None:
         """Add everything that another digest of the same window holds.
@@ -184,8 +182,6 @@ class PointDigest:
         """
         if (other.window.start_ns, other.window.end_ns) != (self.window.start_ns, self.window.end_ns):
             raise ValueError(f"digests of different windows cannot be merged: {self.window} and {other.window}")
-        self._flush()
-        other._flush()
         self.counts.update(other.counts)
         self.coverage += other.coverage
         self._bin_values += other._bin_values
@@ -197,7 +193,6 @@ class PointDigest:
 
     def record(self) -> DigestRecord:
         """The digest as manifests keep it."""
-        self._flush()
         lanes = [sum(self._bin_lanes[lane].tolist()) & MASK for lane in (0, 1)]
         pairs = zip(self._bin_lanes[0].tolist(), self._bin_lanes[1].tolist(), strict=True)
         return DigestRecord(
@@ -212,30 +207,16 @@ class PointDigest:
 
     def coverage_bytes(self) -> bytes:
         """The histogram as zlib-compressed little-endian uint32, series bucket by series bucket."""
-        self._flush()
         if int(self.coverage.max()) > 2**32 - 1:
             raise Permanent(
                 "more than 2^32 values of one series bucket in one time bin", next_step="use shorter windows"
             )
-        return zlib.compress(self.coverage.astype("<u4").tobytes(), 6)
+        return bytes(isal_zlib.compress(self.coverage.astype("<u4"), _COVERAGE_LEVEL))
 
     @property
     def series(self) -> int:
         """Distinct series with at least one value."""
         return len(self._series.hashes)
-
-    def _block_bits(self, values: npt.NDArray[np.generic], kind: FieldType) -> U64:
-        if kind is FieldType.STRING:
-            return typed(self._strings.of(values.tolist(), len(values)), kind)
-        return value_bits(values, kind)
-
-    def _flush(self) -> None:
-        if not self._gathered.values:
-            return
-        keys, buckets, times, bits = self._gathered.take()
-        binning = Binning(self.window, times)
-        self._add(keys, times, bits, binning)
-        self._cover(buckets, binning, None)
 
     def _add(self, keys: Sequence[U64 | np.uint64], times: I64, bits: U64, binning: Binning) -> None:
         unsigned = times.view(np.uint64)
@@ -266,34 +247,6 @@ class PointDigest:
             raise Permanent(f"a point at {outside} ns lies outside the window", where=str(self.window))
 
 
-class _Gathered:
-    """Read-back values that wait to be hashed together."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self._keys: list[tuple[int, int]] = []
-        self._buckets: list[int] = []
-        self._times: list[I64] = []
-        self._bits: list[U64] = []
-
-    def add(self, key: int, bucket: int, times: I64, bits: U64) -> None:
-        self._keys.append((mix_number(key, 0), mix_number(key, 1)))
-        self._buckets.append(bucket)
-        self._times.append(times)
-        self._bits.append(bits)
-        self.values += len(times)
-
-    def take(self) -> tuple[list[U64], I64, I64, U64]:
-        """Keys of both lanes, series buckets, times and bits, one per value; nothing is left."""
-        lengths = [len(times) for times in self._times]
-        lanes = np.array(self._keys, np.uint64)
-        keys = [np.repeat(lanes[:, lane], lengths) for lane in (0, 1)]
-        buckets = np.repeat(np.array(self._buckets, np.int64), lengths)
-        times, bits = np.concatenate(self._times), np.concatenate(self._bits)
-        self.__init__()  # type: ignore[misc]
-        return keys, buckets, times, bits
-
-
 class _SeriesSet:
     """Distinct series hashes at eight bytes each: a Python set of ten million would take 600 MB."""
 
@@ -302,7 +255,6 @@ class _SeriesSet:
     def __init__(self) -> None:
         self._known = np.empty(0, np.uint64)
         self._pending: list[U64] = []
-        self._waiting: list[int] = []
         self._count = 0
 
     def add(self, hashes: U64) -> None:
@@ -311,19 +263,14 @@ class _SeriesSet:
         if self._count > self._PENDING + len(self._known):
             self._compact()
 
-    def add_one(self, hashed: int) -> None:
-        self._waiting.append(hashed)
-        if len(self._waiting) > self._PENDING:
-            self._compact()
-
     def _compact(self) -> None:
-        self._known = np.unique(np.concatenate([self._known, *self._pending, np.array(self._waiting, np.uint64)]))
-        self._pending, self._waiting, self._count = [], [], 0
+        self._known = np.unique(np.concatenate([self._known, *self._pending]))
+        self._pending, self._count = [], 0
 
     @property
     def hashes(self) -> U64:
         """All of them, ascending."""
-        if self._pending or self._waiting:
+        if self._pending:
             self._compact()
         return self._known
 

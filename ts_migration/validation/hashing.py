@@ -4,8 +4,8 @@ Everything that a second implementation must agree on to the bit is here and in 
 which points is in `digest`. Detects faults, not forgers: nothing here is keyed or cryptographic.
 """
 
-import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,17 @@ def _utf8(text: str) -> bytes:
 
 def _prefixed(text: str) -> bytes:
     raw = _utf8(text)
-    return struct.pack("<I", len(raw)) + raw
+    return len(raw).to_bytes(4, "little") + raw
+
+
+_prefixed_name = lru_cache(4096)(_prefixed)
+"""Of measurements and keys, which every series repeats."""
+
+
+@lru_cache(1024)
+def _ordered(keys: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Tag keys by their bytes, each with what stands for it."""
+    return tuple((key, _prefixed(key)) for key in sorted(keys, key=_utf8))
 
 
 def canonical_series(measurement: str, tags: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:
@@ -54,9 +64,14 @@ def canonical_series(measurement: str, tags: Mapping[str, str] | Iterable[tuple[
 
     Tags with an empty value are left out: to InfluxDB they are no tags.
     """
-    pairs = tags.items() if isinstance(tags, Mapping) else tags
-    kept = sorted((_utf8(key), key, value) for key, value in pairs if value)
-    return _prefixed(measurement) + b"".join(_prefixed(key) + _prefixed(value) for _, key, value in kept)
+    known = tags if isinstance(tags, Mapping) else dict(tags)
+    pieces = [_prefixed_name(measurement)]
+    for key, head in _ordered(tuple(known)):
+        value = known[key]
+        if value:
+            raw = value.encode("utf-8", "surrogateescape")
+            pieces += (head, len(raw).to_bytes(4, "little"), raw)
+    return b"".join(pieces)
 
 
 def canonical_field(field: str) -> bytes:
@@ -100,6 +115,11 @@ class StringHashes(dict[str, int]):
         return np.fromiter(map(self.__getitem__, texts), np.uint64, count)
 
 
+def series_buckets(hashes: U64) -> I64:
+    """`series_bucket` of each hash."""
+    return (hashes >> np.uint64(52)).astype(np.int64)
+
+
 def mix_number(value: int, lane: int) -> int:
     """The finaliser of one lane on one number: what `mix_in_place` does to arrays."""
     value = (value + LANE_CONSTANTS[lane]) & MASK
@@ -117,11 +137,24 @@ _STEPS = tuple((np.uint64(shift), None if factor is None else np.uint64(factor))
 def mix_in_place(values: U64, scratch: U64, lane: int) -> None:
     """The finaliser of one lane on every element of `values`, with a scratch array of the same length."""
     values += _ADDENDS[lane]
+    _finalise_in_place(values, scratch)
+
+
+def _finalise_in_place(values: U64, scratch: U64) -> None:
     for shift, factor in _STEPS:
         np.right_shift(values, shift, out=scratch)
         np.bitwise_xor(values, scratch, out=values)
         if factor is not None:
             np.multiply(values, factor, out=values)
+
+
+_LANE_ADDENDS = np.array(LANE_CONSTANTS, np.uint64)
+
+
+def mix_lanes_in_place(values: U64, scratch: U64) -> None:
+    """The finalisers of both lanes on an array whose first axis is the lane, with a scratch array of the same shape."""
+    values += _LANE_ADDENDS.reshape(2, *[1] * (values.ndim - 1))
+    _finalise_in_place(values, scratch)
 
 
 def mixed(values: U64, lane: int) -> U64:

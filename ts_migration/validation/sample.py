@@ -1,7 +1,7 @@
 """sample: rows asked again of Timestream at random times against the same points of the bucket, bit for bit.
 
 Independent of the export: rows are never chosen from it. Here the rows become values to look for, the values are
-looked up in the blocks read back, and the verdict is made. Pure functions.
+looked up in the points read back, and the verdict is made. Pure functions.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.blocks import BlockColumn, SeriesBatch
 from ts_migration.line_protocol.mapping import FieldType, Mapping
-from ts_migration.validation.hashing import (
-    StringHashes,
-    canonical_field,
-    canonical_series,
-    key_hash,
-    mix_number,
-    series_hash,
-    typed,
-    value_bits,
-)
+from ts_migration.validation.batch_hashes import BatchKeys
+from ts_migration.validation.hashing import I64, StringHashes, typed, value_bits
 from ts_migration.validation.point_values import FramePoints, value_text
 from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stage, Verdict
 from ts_migration.windows import iso
@@ -63,39 +55,37 @@ def sampled_rows(frame: pl.DataFrame, mapping: Mapping) -> tuple[SampledRow, ...
 
 
 class SampleLookup:
-    """Picks the sample's values out of the blocks that are read back anyway."""
+    """Picks the sample's values out of the points that are read back anyway."""
 
     def __init__(self, rows: Iterable[SampledRow]) -> None:
         self.found: dict[tuple[int, int], tuple[int, str]] = {}
         """(key, time) -> typed bits and text of the value in the bucket."""
-        self._times: dict[int, np.ndarray] = {}
         wanted: dict[int, set[int]] = {}
         for row in rows:
             for value in row.values:
                 wanted.setdefault(value.key, set()).add(row.time_ns)
-        for key, times in wanted.items():
-            self._times[key] = np.array(sorted(times), np.int64)
-        self._keys: dict[tuple[int, str], int] = {}
+        self._times = {key: np.array(sorted(times), np.int64) for key, times in wanted.items()}
+        self._wanted = np.array(sorted(wanted), np.uint64)
         self._strings = StringHashes()
 
-    def look(self, block: Block) -> None:
-        """Remember the wanted values of a block."""
-        if not self._times or not len(block.times):
+    def look(self, batch: SeriesBatch, keys: BatchKeys | None = None) -> None:
+        """Remember the wanted values of a batch; its keys, where they are made already."""
+        if not self._times or not len(batch.times):
             return
-        series = canonical_series(block.measurement, block.tags)
-        hashed = series_hash(series)
-        for column in block.columns:
-            name = (hashed, column.field)
-            if name not in self._keys:
-                self._keys[name] = mix_number(key_hash(series, canonical_field(column.field)), 0)
-            times = self._times.get(self._keys[name])
-            if times is None:
-                continue
-            inside = times[(times >= block.times[0]) & (times <= block.times[-1])]
-            rows = np.searchsorted(block.times, inside)
-            for row, time in zip(rows.tolist(), inside.tolist(), strict=True):
-                if block.times[row] == time and (column.valid is None or column.valid[row]):
-                    self.found[self._keys[name], time] = self._value(column.values[row : row + 1], column.kind)
+        own = (keys or BatchKeys.of(batch)).mixed[0]
+        starts = np.cumsum(batch.lengths) - batch.lengths
+        for index, series in np.argwhere(np.isin(own, self._wanted)).tolist():
+            rows = slice(int(starts[series]), int(starts[series] + batch.lengths[series]))
+            self._find(int(own[index, series]), batch.times[rows], batch.columns[index].of(rows))
+
+    def _find(self, key: int, times: I64, column: BlockColumn) -> None:
+        """Look the wanted times of one series and field up in its points."""
+        wanted = self._times[key]
+        inside = wanted[(wanted >= times[0]) & (wanted <= times[-1])]
+        rows = np.searchsorted(times, inside)
+        for row, time in zip(rows.tolist(), inside.tolist(), strict=True):
+            if times[row] == time and (column.valid is None or column.valid[row]):
+                self.found[key, time] = self._value(column.values[row : row + 1], column.kind)
 
     def _value(self, values: np.ndarray, kind: FieldType) -> tuple[int, str]:
         if kind is FieldType.STRING:

@@ -9,7 +9,8 @@ import pytest
 
 from ts_migration.errors import Missing, Permanent, Transient
 from ts_migration.influxdb.blocks import Block
-from ts_migration.influxdb.reader import block_of, counts, field_types, points, query_rows, tag_keys
+from ts_migration.influxdb.reader import counts, field_types, points, query_rows, tag_keys
+from ts_migration.influxdb.unpacking import block_of
 from ts_migration.line_protocol.mapping import FieldType
 from ts_migration.windows import Window
 from ts_migration_tests.influxdb.scripted import Reply, Request, Scripted, scripted

@@ -84,12 +84,19 @@ class Script:
 
     def __post_init__(self) -> None:
         schema = TableSchema("grid", "load", ())
-        given = {"describe": schema, "begin_table": (None, None), "current_export": True, "frozen_mapping": None}
+        given = {
+            "schema_of": schema,
+            "begin_table": (None, None),
+            "current_export": None,
+            "refuse_collisions": None,
+            "frozen_mapping": None,
+        }
         for name, value in given.items():
             self.patch.setattr(window_assets, name, lambda *_, value=value, **__: value)
         self.patch.setattr(window_assets, "export_window", self._export)
         self.patch.setattr(window_assets, "convert_window", lambda job, table, window, *_, **__: self._convert(window))
         self.patch.setattr(window_assets, "load_window", lambda job, table, window, *_, **__: self._load(window))
+        self.patch.setattr(window_checks, "schema_of", lambda *_: schema)
         self.patch.setattr(window_checks, "check_window", lambda config, job, window, *_, **__: self._check(window))
         self.definitions = build_definitions(self.config)
 

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 import polars as pl
 
-from ts_migration.influxdb.blocks import Block, BlockColumn
+from ts_migration.influxdb.blocks import Block, BlockColumn, SeriesBatch
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.stages.check import judge
 from ts_migration.validation.differences import compare
@@ -118,7 +118,7 @@ def reading_of(
     sampled = sampled_rows(chosen, MAPPING)
     lookup = SampleLookup(sampled)
     for block in blocks:
-        lookup.look(block)
+        lookup.look(SeriesBatch.of(block))
     kinds: dict[str, set[str]] = {}
     for value in bucket:
         kinds.setdefault(value.field, set()).add(value.kind)

@@ -3,6 +3,7 @@
 import pytest
 
 from ts_migration.line_protocol.resolution import resolve
+from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import (
     rows_at,
     rows_from,
@@ -76,6 +77,17 @@ def test_a_sample_finds_the_rows_of_a_window_whose_end_is_empty(table: Source) -
     assert len(sample_rows(table.query, table.schema, wide, 5, seed=1)) >= 1
     assert len(sample_rows(table.query, table.schema, Window(0, 10), 5, seed=1)) == 0
     assert len(sample_rows(table.query, table.schema, wide, 0, seed=1)) == 0
+
+
+def test_a_window_no_larger_than_the_sample_is_sampled_whole_by_one_query(table: Source) -> None:
+    window = Window(START, START + 30 * HOUR)
+    asked: list[str] = []
+    query = TimestreamQuery(table.query.client)
+    query.pages = lambda sql: asked.append(sql) or table.query.pages(sql)  # type: ignore[method-assign, func-returns-value]
+    whole = sample_rows(query, table.schema, window, 30, seed=7, rows=30)
+    assert (len(whole), len(asked)) == (30, 1)
+    assert whole.schema == sample_rows(query, table.schema, Window(0, 10), 30, seed=7, rows=0).schema
+    assert len(sample_rows(query, table.schema, window, 29, seed=7, rows=30)) <= 29 and len(asked) > 10
 
 
 def test_rows_that_would_overwrite_each_other_are_found_with_examples(source: Source) -> None:
