@@ -14,6 +14,10 @@ import pytest
 from ts_migration.errors import Missing, Permanent, Transient
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.manifests import VerdictsManifest
+from ts_migration.operations.quarantine import entries, quarantine_of, replay_of
+from ts_migration.stages.mending import forget_load
+from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.proof import proof_of
 from ts_migration_tests.influxdb.intercepting import Intercepted, Reply, Script, Write, intercepting
 from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows
 
@@ -165,6 +169,34 @@ def test_three_refused_lines_of_fifty_thousand_cost_those_three_lines(
     assert sorted(line["line"].rsplit(" ", 1)[1] for line in kept) == sorted(end.decode().strip() for end in ends)
     words = "missing fields" if status == 400 else "field type conflict"
     assert all(words in line["reason"] for line in kept)
+    told = summary(through)
+    assert "3 lines refused by InfluxDB" in told
+    assert all(line["line"] in told for line in kept), "the summary names them"
+    assert words in told
+
+
+def summary(migration: Migration) -> str:
+    """What `execute` and `validate` say at their end of windows that passed and are not proven."""
+    proof = proof_of(migration.config, migration.job, migration.stack.bucket)
+    return passed_windows(proof, migration.job.slug, migration.place, migration.stack.bucket)
+
+
+def test_lines_that_were_refused_are_taken_when_they_are_tried_again(migration: Migration) -> None:
+    at = str(START + 6 * HOUR + 1).encode()
+    with behind(migration, refusing(lambda line: line.endswith(b" " + at), 422)) as (through, server):
+        assert through.load(policy=QUICK).refused_lines == 2
+        assert through.check().status == "passed"
+        (one,) = quarantine_of(through.config, through.job, through.stack.bucket)
+        assert replay_of([one]).reloaded == (one.key,)
+        assert [entry.reason for entry in entries(through.config, through.job, through.stack.bucket)] == [
+            "failure writing points to database: partial write: field type conflict dropped=1"
+        ] * 2
+
+        server.script = lambda _: None
+        forget_load(through.stack.bucket, through.own())
+        assert through.load(policy=QUICK).refused_lines == 0
+        assert through.check().status == "proven"
+        assert quarantine_of(through.config, through.job, through.stack.bucket) == []
 
 
 def test_a_smaller_batch_size_cuts_what_is_converted_and_not_yet_acknowledged(migration: Migration) -> None:
