@@ -154,8 +154,7 @@ def _controlled(target: Target, what: str, call: Callable[[Any], Result]) -> Res
     from urllib3.exceptions import HTTPError
 
     try:
-        with target.control() as client:
-            return call(client)
+        return call(target.control)
     except ApiException as error:
         body = error.body if isinstance(error.body, bytes) else str(error.body or error.reason or "").encode()
         raise target.error(Answer(int(error.status or 0), dict(error.headers or {}), body), what) from None

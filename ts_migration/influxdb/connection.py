@@ -276,8 +276,9 @@ class Target:
             raise Permanent(f"what answers there calls itself {name!r}, not influxdb", where=self.url)
         return version
 
+    @cached_property
     def control(self) -> "InfluxDBClient":
-        """influxdb-client's client for the control API; a context manager."""
+        """influxdb-client's client for the control API. Made once: making it costs as much as ten calls."""
         from influxdb_client.client.influxdb_client import InfluxDBClient
 
         return InfluxDBClient(

@@ -162,8 +162,12 @@ class Ledger:
             self._write_page()
 
     def close(self) -> None:
-        """Write what is new, and let journals go whose word is in the page now."""
-        self.write()
+        """The load ended well. A long one writes what is new; of a short one the load's manifest says it all.
+
+        Journals go whose word is in the page now.
+        """
+        if self._begun or self._earlier:
+            self.write()
         for journal in [*self._earlier, *([self._journal] if self._journal else [])]:
             journal.delete()
 

@@ -98,12 +98,22 @@ class PartsWriter:
             self._waiting.append((future, end - start, len(text), int(times.min()), int(times.max())))
 
     def finish(self) -> bytes:
-        """Write what is waiting and end the last part; the bytes of members.json, which the caller puts."""
+        """Write what is waiting and end the last part; the bytes of members.json, which the caller puts.
+
+        The last part may still be on its way: `await_sent`.
+        """
         self._write_waiting()
         self._end_part()
+        return index_bytes(self.members)
+
+    def await_sent(self) -> None:
+        """Return when every part is in the bucket.
+
+        Raises:
+            MigrationError: the last one could not be sent.
+        """
         if self._sent is not None:
             self._sent.result()
-        return index_bytes(self.members)
 
     def _write_waiting(self) -> None:
         while self._waiting:

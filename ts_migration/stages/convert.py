@@ -7,7 +7,7 @@ The encoder, the digest and the files know nothing of each other; they meet here
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -120,9 +120,11 @@ def convert_window(
         if observe:
             observe(frame)
 
-    written = _write_parts(job, own, export, mapping, bucket, digest, seen, progress)
-    checks.manifest().write(bucket, own.manifest(FRAMES))
-    bucket.put(own.proof + COVERAGE_NAME, digest.coverage_bytes())
+    beside = (
+        lambda: checks.manifest().write(bucket, own.manifest(FRAMES)),
+        lambda: bucket.put(own.proof + COVERAGE_NAME, digest.coverage_bytes()),
+    )
+    written = _write_parts(job, own, export, mapping, bucket, digest, seen, beside, progress)
     manifest = _manifest(job, own, export, mapping, written, digest, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
 
@@ -195,9 +197,13 @@ def _write_parts(
     bucket: ExportBucket,
     digest: PointDigest,
     observe: Observer,
+    beside: Sequence[Callable[[], object]],
     progress: Listener | None,
 ) -> _Written:
-    """Stream the export through encoder and digest into parts, members.json and quarantine."""
+    """Stream the export through encoder and digest into parts, members.json and quarantine.
+
+    `beside` is called once all rows are seen, side by side with what else is put then.
+    """
     written = _Written()
     frame_rows = FrameSize(job.batch_size).rows(export.columns)
     with (
@@ -224,11 +230,16 @@ def _write_parts(
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
         if digested:
             digested.result()
-        bucket.put(own.line_protocol + INDEX_NAME, writer.finish(), "application/json")
-        written.parts, written.text_bytes = tuple(writer.parts), writer.text_bytes
-        quarantine.close()
-        written.reasons = quarantine.reasons
-        _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
+        index = writer.finish()
+        with ThreadPoolExecutor(len(beside) + 1, thread_name_prefix="convert-put") as putting:
+            put = [putting.submit(each) for each in beside]
+            put.append(putting.submit(bucket.put, own.line_protocol + INDEX_NAME, index, "application/json"))
+            quarantine.close()
+            _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
+            writer.await_sent()
+            for each in put:
+                each.result()
+        written.parts, written.text_bytes, written.reasons = tuple(writer.parts), writer.text_bytes, quarantine.reasons
     return written
 
 

@@ -6,6 +6,7 @@ whether what came out is right is for the checks.
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ts_migration.config import MigrationJob
@@ -154,9 +155,11 @@ def _begin(
     journals: Path | None,
 ) -> Ledger:
     """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
-    require_types(job, mapping, target, {field for field, values in converted.values.items() if values})
     own = place.window(window.key)
-    found = sum(counts(target, job.target_bucket, mapping.measurement, window).values())
+    with ThreadPoolExecutor(1, thread_name_prefix="influxdb-count") as pool:
+        counted = pool.submit(counts, target, job.target_bucket, mapping.measurement, window)
+        require_types(job, mapping, target, {field for field, values in converted.values.items() if values})
+        found = sum(counted.result().values())
     intent = LoadIntent(
         job=job.job_name,
         org=target.org,
@@ -183,6 +186,9 @@ def _begin(
         )
     if not known:
         intent.write(bucket, intent_key(own))
+    if earlier is None:
+        # The intent is written first: without one nothing was ever acknowledged.
+        return Ledger(bucket, own, converted.digest, info.id, journals)
     ledger = Ledger.open(bucket, own, converted.digest, info.id, journals)
     if ledger.acknowledged and not found:
         # Somebody deleted the points since: what was acknowledged is not there any more.
@@ -232,8 +238,9 @@ def _write(
     ledger.begin(len(waiting))
     try:
         writer.write(_bodies(bucket, waiting, policy), delivered)
-    finally:
+    except BaseException:
         ledger.write()
+        raise
     return writer
 
 
