@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import dagster as dg
-from dagster_aws.s3 import S3Resource
 
 from ts_migration.config import DEFAULT_CONFIG, MigrationConfig, MigrationJob, load_config
 from ts_migration.errors import Missing
@@ -63,7 +62,7 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
         jobs=roll_up_jobs,
         sensors=[rollup_sensor(config, roll_up_jobs)],
         resources={
-            "export_bucket": ExportBucketResource(s3=S3Resource()),
+            "export_bucket": ExportBucketResource(),
             "timestream": TimestreamResource(),
             "influxdb": InfluxDBResource(),
         },
