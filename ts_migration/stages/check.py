@@ -100,11 +100,12 @@ def check_window(
     described = schema or describe(query, job.source_database, job.source_table)
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(5) as pool:
         # All that does not wait for another answer is asked side by side.
-        source = pool.submit(_ask_source, query, described, mapping, window, rules, chosen)
+        counts = pool.submit(source_counts, query, described, mapping, window)
         chain = chain_of(job, place, window, mapping, bucket)
-        reading = _reading(pool, source, chain, mapping, window, rules, bucket, place, target, policy)
+        sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
+        reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
         differences = _differences(bucket, chain, mapping, window, reading, target, policy)
@@ -127,7 +128,8 @@ def check_window(
 
 def _reading(
     pool: ThreadPoolExecutor,
-    source: "Future[tuple[SourceCounts, pl.DataFrame]]",
+    counts: "Future[SourceCounts]",
+    sample: "Future[pl.DataFrame]",
     chain: Chain,
     mapping: Mapping,
     window: Window,
@@ -142,7 +144,7 @@ def _reading(
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
     coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
     refused = _refused(bucket, place, chain.loaded)
-    told, asked = _source_reading(*source.result(), mapping, chain), figures.result()
+    told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
     )
@@ -201,14 +203,6 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
             next_step="run the window again: `ts-migration execute` redoes only what has changed",
         )
     return chain
-
-
-def _ask_source(
-    query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window, rules: ValidationRules, seed: int
-) -> tuple[SourceCounts, pl.DataFrame]:
-    """What Timestream says now: counts, then a sample, the whole of a window that is no larger than one."""
-    counts = source_counts(query, schema, mapping, window)
-    return counts, sample_rows(query, schema, window, rules.sample_size, seed, counts.total_rows)
 
 
 def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:

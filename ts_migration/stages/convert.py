@@ -111,7 +111,6 @@ def convert_window(
         )
     # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
     bucket.delete(own.manifest(MANIFEST))
-    bucket.delete_prefix(own.line_protocol)
     digest = PointDigest(window.start_ns, window.end_ns)
     checks = FrameChecks(export, mapping)
 
@@ -211,8 +210,11 @@ def _write_parts(
         PartsWriter(bucket, own.line_protocol, job.batch_size, job.gzip_level) as writer,
         # A thread of its own: numpy leaves Python's lock alone while the next frame is encoded.
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as digesting,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="convert-clear") as clearing,
         closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames,
     ):
+        # What an earlier conversion left goes while the first frame is read, and before a part is written.
+        cleared = clearing.submit(bucket.delete_prefix, own.line_protocol)
         quarantine = QuarantineWriter(quarantine_file)
         digested: Future[None] | None = None
         for frame in frames:
@@ -222,6 +224,7 @@ def _write_parts(
                 digested.result()
             # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
             digested = digesting.submit(_digest, digest, said, mapping)
+            cleared.result()
             for encoded in said.batches:
                 writer.add(encoded)
             quarantine.add(said.rejects)
@@ -230,6 +233,7 @@ def _write_parts(
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
         if digested:
             digested.result()
+        cleared.result()
         index = writer.finish()
         with ThreadPoolExecutor(len(beside) + 1, thread_name_prefix="convert-put") as putting:
             put = [putting.submit(each) for each in beside]

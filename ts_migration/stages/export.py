@@ -33,10 +33,21 @@ def export_settings(job: MigrationJob) -> str:
 
 def current_export(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
     """The window's manifest where it still stands: same table, same clip, files there or no longer needed."""
+    return _usable(place, window, bucket, _earlier(job, place, window, bucket))
+
+
+def _earlier(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
+    """The manifest of an export of the same table and range, whatever became of its files."""
     found = read_manifest(ExportManifest, bucket, place.window(window.key).manifest(STAGE))
-    if found is None or found.settings != export_settings(job) or found.window != window_range(window):
-        return None
-    return found if export_is_usable(bucket, place.window(window.key), found) else None
+    same = found is not None and found.settings == export_settings(job) and found.window == window_range(window)
+    return found if same else None
+
+
+def _usable(
+    place: TablePlace, window: Window, bucket: ExportBucket, found: ExportManifest | None
+) -> ExportManifest | None:
+    """The manifest where its files are there or no longer needed."""
+    return found if found and export_is_usable(bucket, place.window(window.key), found) else None
 
 
 def export_window(
@@ -61,11 +72,12 @@ def export_window(
     current = current_export(job, place, window, bucket)
     if current is not None and not redo:
         return current
-    _refuse_lost_rows(job, place, window, query, bucket)
+    _refuse_lost_rows(job, window, query, _earlier(job, place, window, bucket))
     started = time.monotonic()
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(window.key, progress))
     unloaded = unloader.window(window, lambda: place.window(window.key).export_attempt(attempt_name()))
-    return _record(job, place, unloaded, bucket, time.monotonic() - started)
+    copies = _keep_copies(place.window(window.key).aws_manifests, [unloaded], bucket)
+    return _record(job, place, unloaded, bucket, time.monotonic() - started, copies)
 
 
 def export_group(
@@ -85,10 +97,13 @@ def export_group(
     whose manifests were written before an error stand.
     """
     with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
-        found = pool.map(lambda window: current_export(job, place, window, bucket), windows)
-        done = {window.key: manifest for window, manifest in zip(windows, found, strict=True)}
+        earlier = dict(
+            zip(windows, pool.map(lambda window: _earlier(job, place, window, bucket), windows), strict=True)
+        )
+        standing = pool.map(lambda window: _usable(place, window, bucket, earlier[window]), windows)
+        done = {window.key: manifest for window, manifest in zip(windows, standing, strict=True)}
         missing = [window for window in windows if done[window.key] is None]
-        list(pool.map(lambda window: _refuse_lost_rows(job, place, window, query, bucket), missing))
+        list(pool.map(lambda window: _refuse_lost_rows(job, window, query, earlier[window]), missing))
     label = f"{missing[0].key} to {missing[-1].key}" if missing else ""
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(label, progress))
     for start in range(0, len(missing), MAX_GROUP):
@@ -100,22 +115,24 @@ def export_group(
             lambda window: place.window(window.key).export_attempt(attempt_name()),
         )
         seconds = (time.monotonic() - started) / len(group)
+        # One UNLOAD's own manifest speaks of many windows: it is kept once, beside them.
+        copies = _keep_copies(place.aws_manifests, results, bucket)
         with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
-            recorded = pool.map(lambda unloaded: _record(job, place, unloaded, bucket, seconds), results)  # noqa: B023
+            recorded = pool.map(
+                lambda unloaded: _record(job, place, unloaded, bucket, seconds, copies),  # noqa: B023
+                results,
+            )
             done |= {manifest.window.key: manifest for manifest in recorded}
     return [manifest for manifest in done.values() if manifest is not None]
 
 
-def _refuse_lost_rows(
-    job: MigrationJob, place: TablePlace, window: Window, query: TimestreamQuery, bucket: ExportBucket
-) -> None:
+def _refuse_lost_rows(job: MigrationJob, window: Window, query: TimestreamQuery, found: ExportManifest | None) -> None:
     """Count the source where an export of the same table and range would be replaced: never by fewer rows.
 
     Raises:
         Refused: rows have expired, or were deleted, since the export.
     """
-    found = read_manifest(ExportManifest, bucket, place.window(window.key).manifest(STAGE))
-    if found is None or found.settings != export_settings(job) or found.window != window_range(window):
+    if found is None:
         return
     rows = rows_in(query, job.source_database, job.source_table, window)
     if rows >= found.rows:
@@ -130,15 +147,24 @@ def _refuse_lost_rows(
     )
 
 
+def _keep_copies(folder: str, results: Sequence[Unloaded], bucket: ExportBucket) -> dict[str, str]:
+    """Keep AWS's own manifests where no cleanup comes: name -> key of the copy."""
+    bodies = {manifest.name: manifest.body for unloaded in results for manifest in unloaded.manifests}
+    for name, body in bodies.items():
+        bucket.put(folder + name, body, "application/json")
+    return {name: folder + name for name in bodies}
+
+
 def _record(
-    job: MigrationJob, place: TablePlace, unloaded: Unloaded, bucket: ExportBucket, seconds: float
+    job: MigrationJob,
+    place: TablePlace,
+    unloaded: Unloaded,
+    bucket: ExportBucket,
+    seconds: float,
+    copies: dict[str, str],
 ) -> ExportManifest:
-    """Keep AWS's own manifests where no cleanup comes, then write the stage's manifest, last."""
+    """Write the stage's manifest, last; `copies` are where AWS's own lie, by name."""
     own = place.window(unloaded.window.key)
-    copies = []
-    for manifest in unloaded.manifests:
-        copies.append(own.aws_manifests + manifest.name)
-        bucket.put(copies[-1], manifest.body, "application/json")
     return ExportManifest(
         database=job.source_database,
         table=job.source_table,
@@ -148,7 +174,7 @@ def _record(
         rows=unloaded.rows,
         bytes=unloaded.bytes,
         queries=unloaded.queries,
-        aws_manifests=tuple(copies),
+        aws_manifests=tuple(copies[manifest.name] for manifest in unloaded.manifests),
         settings=export_settings(job),
         seconds=round(seconds, 3),
     ).write(bucket, own.manifest(STAGE))

@@ -177,11 +177,13 @@ def sample_rows(
         window: that the rows are of.
         count: rows that are wanted.
         seed: of the random times.
-        rows: of the window, where Timestream has counted them already: no more than `count` are read whole, which is
-            one query and leaves nothing out.
+        rows: how many the window is expected to have. Where that is no more than `count`, all of them are asked for by
+            one query, which leaves nothing out; if there are more after all, they are sampled as any others.
     """
     if rows is not None and rows <= count:
-        return pl.concat([_no_rows(schema), _rows(query, schema, in_window(window), limit=max(1, count))])
+        whole = _rows(query, schema, in_window(window), limit=count + 1)
+        if len(whole) <= count:
+            return pl.concat([_no_rows(schema), whole])
     draw = random.Random(seed)  # noqa: S311 - a sample, no secret
     number = min(_SAMPLE_SPOTS, count)
     spots = [
