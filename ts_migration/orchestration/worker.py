@@ -5,6 +5,7 @@ outcomes only; all else that prints goes to standard error, which the parent sen
 standard input ends and the worker ends with it, leaving a window that the next `execute` goes on with.
 """
 
+import gc
 import os
 import socket
 import sys
@@ -120,6 +121,9 @@ def main() -> None:
     with dg.DagsterInstance.get() as instance:
         announce_worker(Path(instance.root_directory), worker_id)
         worker = Worker(load_config(Path(config_path)), instance, job_id, worker_id)
+        # What is there now lives as long as the process: the collector need not walk it after every window (0.3 s).
+        gc.collect()
+        gc.freeze()
         outcomes.write("ready\n")
         threading.Thread(target=_read_tasks, args=(sys.stdin, tasks), daemon=True).start()
         while True:

@@ -94,16 +94,17 @@ def check_window(
     started = time.monotonic()
     table = config.place(job)
     place = table.window(window.key)
-    mapping = frozen_mapping(job, table, bucket)
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
     described = schema or describe(query, job.source_database, job.source_table)
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
-    with ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(8) as pool:
         # All that does not wait for another answer is asked side by side.
+        made = pool.submit(_manifests, job, place, window, bucket)
+        mapping = frozen_mapping(job, table, bucket)
         counts = pool.submit(source_counts, query, described, mapping, window)
-        chain = chain_of(job, place, window, mapping, bucket)
+        chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
@@ -179,13 +180,24 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
         Missing: one is not there.
         Permanent: they do not belong together.
     """
+    return _belonging_together(_manifests(job, place, window, bucket), job, place, window, mapping, bucket)
+
+
+def _manifests(job: MigrationJob, place: WindowPlace, window: Window, bucket: ExportBucket) -> Chain:
+    """The window's manifests, whether or not they belong together."""
     name = f"window {window.key} of {job.job_name}"
     keys = [place.manifest(stage) for stage in ("export", "line_protocol", "load")]
     with ThreadPoolExecutor(3) as pool:
         export = pool.submit(require_manifest, ExportManifest, bucket, keys[0], f"export the {name} first")
         converted = pool.submit(require_manifest, LineProtocolManifest, bucket, keys[1], f"convert the {name} first")
         loaded = pool.submit(require_manifest, LoadManifest, bucket, keys[2], f"load the {name} first")
-        chain = Chain(export.result(), converted.result(), loaded.result())
+        return Chain(export.result(), converted.result(), loaded.result())
+
+
+def _belonging_together(
+    chain: Chain, job: MigrationJob, place: WindowPlace, window: Window, mapping: Mapping, bucket: ExportBucket
+) -> Chain:
+    """The same manifests, each made from the one before."""
     broken = [
         text
         for wrong, text in (
@@ -198,7 +210,7 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
     ]
     if broken:
         raise Permanent(
-            f"the stages of the {name} do not belong together: {'; '.join(broken)}",
+            f"the stages of the window {window.key} of {job.job_name} do not belong together: {'; '.join(broken)}",
             where=bucket.uri(place.proof),
             next_step="run the window again: `ts-migration execute` redoes only what has changed",
         )

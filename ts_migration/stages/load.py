@@ -101,9 +101,13 @@ def load_window(
     if current is not None:
         return current
     require_room(target, info, window)
-    ledger = retrying(lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen)
+    with ThreadPoolExecutor(1, thread_name_prefix="load-index") as pool:
+        index = pool.submit(_members, bucket, converted)
+        ledger = retrying(
+            lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen
+        )
     resumed = len(ledger.acknowledged)
-    writer = _write(job, converted, bucket, target, ledger, chosen, progress)
+    writer = _write(job, converted, index.result(), bucket, target, ledger, chosen, progress)
     _keep_refused(bucket, own, ledger)
     loaded = LoadManifest(
         database=job.source_database,
@@ -196,9 +200,23 @@ def _begin(
     return ledger
 
 
+def _members(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[Member, ...]:
+    """The index of what is to be sent."""
+    members = members_of(bucket, converted.members_key) if converted.points else ()
+    lines = sum(member.lines for member in members)
+    if lines != converted.points:
+        raise Permanent(
+            f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
+            where=bucket.uri(converted.members_key),
+            next_step="run the conversion of this window again",
+        )
+    return members
+
+
 def _write(
     job: MigrationJob,
     converted: LineProtocolManifest,
+    members: Sequence[Member],
     bucket: ExportBucket,
     target: Target,
     ledger: Ledger,
@@ -209,14 +227,6 @@ def _write(
 
     A member with more lines than the job's batch_size now says is sent by several requests.
     """
-    members = members_of(bucket, converted.members_key) if converted.points else ()
-    lines = sum(member.lines for member in members)
-    if lines != converted.points:
-        raise Permanent(
-            f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
-            where=bucket.uri(converted.members_key),
-            next_step="run the conversion of this window again",
-        )
     waiting = [(number, member) for number, member in enumerate(members) if number not in ledger.acknowledged]
     writer = Writer(
         target,
