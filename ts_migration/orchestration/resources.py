@@ -60,6 +60,13 @@ class ExportBucketResource(S3Resource):
 
     name: str = Field(default="", description="Bucket name; by default the environment variable S3_EXPORT_BUCKET.")
 
+    def get_client(self) -> Any:
+        """An S3 client as every part of the product has it; dagster-aws's own where its settings are used."""
+        from ts_migration.aws import client
+
+        set_here = self.model_dump(exclude_defaults=True, exclude={"name", "region_name"})
+        return super().get_client() if set_here else client("s3", self.region_name)
+
     def get_object_to_set_on_execution_context(self) -> Any:
         """Itself, and not S3Resource's client, which would be made for every run: 0.1 s."""
         return self

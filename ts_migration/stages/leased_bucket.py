@@ -1,8 +1,8 @@
 """The export bucket as the holder of a window's lease sees it: what lies under the window's proof is asked for once.
 
 While a run holds the lease nobody else writes there, so what it has read or written still is what is there. Of other
-objects only the table's frozen mapping is remembered: it never changes but by a reset, which refuses while a window is
-leased. Nothing is remembered beyond the lease.
+objects only the index of the window's line protocol is remembered, and the table's frozen mapping: it never changes but
+by a reset, which refuses while a window is leased. Nothing is remembered beyond the lease.
 """
 
 from typing import IO
@@ -64,7 +64,8 @@ class LeasedBucket(ExportBucket):
         return key.startswith(self._place.proof) and key != self._place.lease
 
     def _remember(self, key: str, body: bytes) -> None:
-        if key == self._table_manifest or (self._own(key) and key.endswith(_REMEMBERED)):
+        own = self._own(key) or key.startswith(self._place.line_protocol)
+        if key == self._table_manifest or (own and key.endswith(_REMEMBERED)):
             self._bodies[key] = body
 
     def _look(self) -> set[str]:
