@@ -110,7 +110,7 @@ class Ledger:
         self._key = f"{self._prefix}{page}"
         self._journal = Journal(journals, page) if journals else None
         self._earlier: list[Journal] = []
-        self._begun = False
+        self._begun = self._long = False
         self._unwritten = 0
         self._written_at = clock()
 
@@ -142,7 +142,8 @@ class Ledger:
         More than can be in flight at first get a page before the first byte: it is what gives the journal its word.
         Fewer are sent again as a whole where the load is killed, as they may be without it.
         """
-        self._begun = self._journal is not None and members > START
+        self._long = members > START
+        self._begun = self._long and self._journal is not None
         if self._begun:
             self._write_page()
 
@@ -166,7 +167,7 @@ class Ledger:
 
         Journals go whose word is in the page now.
         """
-        if self._begun or self._earlier:
+        if self._long or self._earlier:
             self.write()
         for journal in [*self._earlier, *([self._journal] if self._journal else [])]:
             journal.delete()
