@@ -96,6 +96,7 @@ def main(arguments: list[str]) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=180,
+        timeout_graceful_shutdown=5,  # a client that has gone in the middle of an answer must not keep the server
         backlog=128,
     )
     try:
