@@ -71,8 +71,7 @@ def _measured(target: Target, shape: Shape, runs: int) -> Row:
                 rates["limit"].append(shape.series * shape.points / limit)
                 rates["ours"].append(shape.series * shape.points / ours)
     finally:
-        with target.control() as client:
-            client.buckets_api().delete_bucket(made.id)
+        target.control.buckets_api().delete_bucket(made.id)
     return compared(
         f"verify, {shape.series:,} series of {shape.points:,} points",
         "reading the same stream and throwing it away",

@@ -120,11 +120,6 @@ class TablePlace:
         return f"{self.proof}table.json"
 
     @property
-    def aws_manifests(self) -> str:
-        """Prefix of the copies of UNLOAD's own manifests that speak of several windows."""
-        return f"{self.proof}aws/"
-
-    @property
     def migrated(self) -> str:
         """Key of the roll-up's manifest."""
         return f"{self.proof}migrated.json"

@@ -115,8 +115,8 @@ def export_group(
             lambda window: place.window(window.key).export_attempt(attempt_name()),
         )
         seconds = (time.monotonic() - started) / len(group)
-        # One UNLOAD's own manifest speaks of many windows: it is kept once, beside them.
-        copies = _keep_copies(place.aws_manifests, results, bucket)
+        # One UNLOAD's own manifest speaks of many windows: it is kept once, with the first of them.
+        copies = _keep_copies(place.window(group[0].key).aws_manifests, results, bucket)
         with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
             recorded = pool.map(
                 lambda unloaded: _record(job, place, unloaded, bucket, seconds, copies),  # noqa: B023

@@ -170,6 +170,6 @@ def test_one_broken_request_does_not_keep_a_migration_from_beginning(stack, kind
     with stack.fault(rule(INFLUXDB, kind, every=2, times=3)):
         findings = look_at_influxdb(environment, ["a bucket that is not there"])
     assert [finding.status for finding in findings] == [FindingStatus.ACCESSIBLE] * 2
-    with stack.clients.target.control() as client:
-        names = [bucket.name for bucket in client.buckets_api().find_buckets(limit=100).buckets]
+    buckets = stack.clients.target.control.buckets_api().find_buckets(limit=100).buckets
+    names = [bucket.name for bucket in buckets]
     assert not [name for name in names if "probe" in name], "the probe bucket is left behind"

@@ -102,7 +102,8 @@ def test_what_was_done_before_the_fault_stays_done(journey, service):
 @pytest.mark.parametrize("service", LASTING)
 def test_the_fault_happened_and_was_not_tried_for_ever(journey, service):
     # Retries of boto3, of the tool and of Dagster: each layer has its own, and none multiplies those of the others twice.
-    assert 1 <= journey.ended[service].hit <= 24
+    # Of S3 a conversion asks two things side by side: a part and the index.
+    assert 1 <= journey.ended[service].hit <= (48 if service == "s3" else 24)
 
 
 def test_once_no_fault_is_left_the_same_command_ends_proven(journey):

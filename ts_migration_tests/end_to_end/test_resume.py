@@ -75,12 +75,12 @@ def checking(objects: Objects) -> bool:
     )
 
 
-STAGES: dict[str, tuple[Callable[[Objects], bool], bool]] = {
-    # How the stage is recognised, and whether the worker is killed with its parent.
-    "export": (exporting, False),
-    "conversion": (converting, True),
-    "load": (loading, True),
-    "checks": (checking, False),
+STAGES: dict[str, tuple[Callable[[Objects], bool], bool, str]] = {
+    # How the stage is recognised, whether the worker is killed with its parent, and what makes it last long enough.
+    "export": (exporting, False, "s3 slow --on *PUT*/export.json --every 2 --delay 0.5"),
+    "conversion": (converting, True, "s3 slow --on *PUT*/line_protocol.json --delay 0.3"),
+    "load": (loading, True, "influxdb slow --on *POST*/api/v2/write* --delay 0.01"),
+    "checks": (checking, False, "influxdb slow --on *GET*/query* --delay 0.1"),
 }
 
 
@@ -136,8 +136,11 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         stack.down()
 
 
-def kill_in(stack: EmbeddedStack, objects: Objects, at_work: Callable[[Objects], bool], with_worker: bool) -> Killed:
+def kill_in(
+    stack: EmbeddedStack, objects: Objects, at_work: Callable[[Objects], bool], with_worker: bool, slowly: str
+) -> Killed:
     """Start `execute`, and kill -9 it while a stage is at work."""
+    assert stack.run("local", "faults", "set", *slowly.split()).returncode == 0
     with start_command("-m", "ts_migration.cli.main", "execute", cwd=stack.folder) as command:
         workers = stop_in(command, objects, at_work)
         os.kill(command.pid, signal.SIGKILL)
@@ -146,6 +149,7 @@ def kill_in(stack: EmbeddedStack, objects: Objects, at_work: Callable[[Objects],
         signal_all(workers, signal.SIGCONT)
         assert command.wait(10) == -signal.SIGKILL
         left = await_end(workers)
+    assert stack.run("local", "faults", "clear").returncode == 0
     return Killed(objects.finished(), len(unfinished(stack)), left)
 
 

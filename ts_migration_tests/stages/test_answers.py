@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.influxdb.lines import split_lines
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.manifests import VerdictsManifest
 from ts_migration.operations.quarantine import entries, quarantine_of, replay_of
@@ -116,7 +117,7 @@ def refusing(bad: Callable[[bytes], bool], status: int) -> Script:
     """A server that refuses some lines as InfluxDB 2 does: by a 400 for all, or by a 422 for the others' benefit."""
 
     def script(write: Write) -> Reply | None:
-        lines = write.text.rstrip(b"\n").split(b"\n")
+        lines = split_lines(write.text)
         wrong = [line for line in lines if bad(line)]
         if not wrong:
             return None
