@@ -117,7 +117,7 @@ class Target:
         proxy: str | None = None,
         connect_timeout_s: float = 10.0,
         timeout_s: float = 120.0,
-        connections: int = 16,
+        connections: int = 64,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -26,6 +26,9 @@ _CROWDED = (408, 429, 503, 504)
 """Answers of a server that has too much to do: fewer requests at a time."""
 _CROWDED_WORDS = ("timeout", "cache-max-memory-size exceeded")
 """What InfluxDB 2, which knows neither 429 nor 503, says in a 500 when it has too much to do."""
+_TRIALS = 4
+"""Times in a row that a line has to fail and its control to pass: chance alone does that to one good line in 256 where
+a server fails every other request."""
 _MOST_SUSPECTS = 10
 """Lines that fail by a 5xx before any other has passed: then it is the server."""
 
@@ -150,7 +153,7 @@ class Delivery:
         self._halve(lines, failure.what)
 
     def _convict(self, line: bytes, failure: Transient) -> None:
-        """Refuse a line that fails alone, where one that passed before passes again now; else it is the server.
+        """Refuse a line that fails alone, again and again, while one that passed before passes again each time.
 
         A server that fails now and then fails good lines too: without a control they would be quarantined.
         """
@@ -159,10 +162,13 @@ class Delivery:
             self._suspects.append((line, failure))
             if len(self._suspects) >= _MOST_SUSPECTS:
                 raise failure
-        elif self.writer.takes(control):
-            self._refuse(line, failure.what)
         else:
-            raise failure
+            for _ in range(_TRIALS):
+                if not self.writer.takes(control):
+                    raise failure
+                if self.writer.takes(line):
+                    return
+            self._refuse(line, failure.what)
 
     def _known_good(self) -> bytes | None:
         """A line of this body that is durable, else the text of another body that is; None where nothing has passed."""

@@ -47,15 +47,18 @@ class Journal:
         os.write(self._file, (json.dumps(entry, separators=(",", ":")) + "\n").encode())
 
     def read(self) -> Iterator[Delivered]:
-        """What was acknowledged. A last line that was cut off is not."""
+        """What was acknowledged. A last line that was cut off is not, nor one that a power failure has spoiled."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return
-        for line in text.split("\n")[:-1]:
-            entry = json.loads(line)
-            refused = tuple(RefusedLine(entry["n"], line, reason) for line, reason in entry["r"])
-            yield Delivered(entry["n"], entry["l"], refused)
+        for each in text.split("\n")[:-1]:
+            try:
+                entry = json.loads(each)
+                refused = tuple(RefusedLine(entry["n"], line, reason) for line, reason in entry["r"])
+                yield Delivered(entry["n"], entry["l"], refused)
+            except (ValueError, KeyError, TypeError):
+                continue  # sent again, which changes nothing
 
     def close(self) -> None:
         """Release the file; it stays."""

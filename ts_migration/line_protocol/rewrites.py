@@ -5,7 +5,6 @@ frames and counts out. Their names are in `rules`; the tag rules as SQL, for the
 collisions, are in `timestream.series`.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,6 +23,7 @@ from ts_migration.line_protocol.rules import (
     TRAILING_BACKSLASH,
     Rules,
 )
+from ts_migration.line_protocol.series import MEASURE_NAME
 
 RULE_OF = {
     Reason.TAG_ENDS_IN_BACKSLASH: TRAILING_BACKSLASH,
@@ -45,7 +45,7 @@ class Said:
     Attributes:
         batches: what was encoded: the rows as they are, and, where there are any, the rewritten ones. A row is in one.
         rejects: the rows that cannot be said all the same, as they came from the source.
-        rewritten: rule -> rows that are written because of it (by the first fault that was found in each).
+        rewritten: rule -> rows that are written as it says; a row that two rules change counts for both.
     """
 
     batches: tuple[Encoded, ...]
@@ -73,8 +73,7 @@ def say(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> Said:
     left = pl.Series(range(len(changed)), dtype=written.dtype).is_in(written.implode()).not_()
     before = first.rejects
     rejects = Rejects(before.rows.filter(left), second.rejects.reasons, second.rejects.columns)
-    reasons = Counter(before.reasons.filter(~left).to_list())
-    counts = Counter({RULE_OF[Reason(reason)]: rows for reason, rows in reasons.items()})
+    counts = _changed(before.rows.filter(~left), mapping, rules)
     clean = Encoded(
         second.text,
         second.offsets,
@@ -84,7 +83,18 @@ def say(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> Said:
         Rejects(second.rejects.rows.drop(_POSITION), second.rejects.reasons, second.rejects.columns),
         second.empty,
     )
-    return Said((first, clean), rejects, dict(sorted(counts.items())))
+    return Said((first, clean), rejects, counts)
+
+
+def _changed(rows: pl.DataFrame, mapping: Mapping, rules: Rules) -> dict[str, int]:
+    """Rule -> rows that it changes. A row that two rules change counts for both."""
+    counts: dict[str, int] = {}
+    for rule, choice in sorted(rules.items()):
+        after = rewritten(rows, mapping, {rule: choice})
+        differs = pl.any_horizontal(after[name].ne_missing(rows[name]) for name in rows.columns)
+        if count := int(rows.select(differs.sum()).item()):
+            counts[rule] = count
+    return counts
 
 
 _POSITION = ":position"
@@ -92,7 +102,9 @@ _POSITION = ":position"
 
 def rewritten(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> pl.DataFrame:
     """The frame as the rules change it. Values that can be said stay as they are."""
-    tags = {tag.column: _tag(tag.column, rules) for tag in mapping.tags} if TAG_RULES & rules.keys() else {}
+    # Not measure_name: what a row measures is looked up by it.
+    columns = [tag.column for tag in mapping.tags if tag.column != MEASURE_NAME]
+    tags = {column: _tag(column, rules) for column in columns} if TAG_RULES & rules.keys() else {}
     return frame.with_columns(tags.values()).with_columns(_fields(frame, mapping, rules).values())
 
 

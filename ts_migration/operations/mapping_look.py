@@ -11,6 +11,7 @@ from ts_migration.config import MigrationJob
 from ts_migration.errors import MigrationError, Missing, Refused
 from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.operations.findings import Finding, accessible, failed
 from ts_migration.stages.collisions import refuse_collisions
@@ -19,6 +20,9 @@ from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.timestream.series import SeriesCounts, series_counts
 from ts_migration.windows import Window
+
+_POLICY = RetryPolicy(attempts=3, base_s=0.5)
+"""One request that fails must not keep a migration from beginning."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def look_at_mapping(
     except Refused as error:
         problems.append(error)
     try:
-        if target is not None and find(target, job.target_bucket) is not None:
-            require_types(job, mapping, target)
+        if target is not None:
+            retrying(lambda: _require_types(job, mapping, target), _POLICY)
     except (Refused, Missing) as error:
         problems.append(error)
     series = None
@@ -74,6 +78,12 @@ def look_at_mapping(
         except QueryTooLarge:
             series = None
     return MappingLook(tuple(problems), series)
+
+
+def _require_types(job: MigrationJob, mapping: Mapping, target: Target) -> None:
+    """A bucket that is not there yet holds no field."""
+    if find(target, job.target_bucket) is not None:
+        require_types(job, mapping, target)
 
 
 def above_limit(job: MigrationJob, series: SeriesCounts) -> str:

@@ -16,7 +16,7 @@ from typing import IO
 import polars as pl
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Missing
+from ts_migration.errors import Missing, Refused
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
@@ -109,6 +109,7 @@ def convert_window(
             where=job.job_name,
             next_step="run the export of this window again",
         )
+    _refuse_left_points(job, own, window, bucket)
     # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
     bucket.delete(own.manifest(MANIFEST))
     digest = PointDigest(window.start_ns, window.end_ns)
@@ -126,6 +127,29 @@ def convert_window(
     written = _write_parts(job, own, export, mapping, bucket, digest, seen, beside, progress)
     manifest = _manifest(job, own, export, mapping, written, digest, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
+
+
+def _refuse_left_points(job: MigrationJob, own: WindowPlace, window: Window, bucket: ExportBucket) -> None:
+    """Refuse to take back what a rewrite rule has written to the bucket: those points would stay there.
+
+    Raises:
+        Refused: a rule that rewrote rows of this window, which are loaded, is not there any more, or is another one.
+    """
+    found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
+    if found is None or not is_loaded(bucket, own, found):
+        return
+    rules = job.mapping.rewrite.active
+    gone = [rule for rule in found.rewritten if rules.get(rule) != found.rewrite.get(rule)]
+    if gone:
+        told = ", ".join(f"{rule}: {found.rewrite[rule]} ({found.rewritten[rule]:,} rows)" for rule in gone)
+        raise Refused(
+            "the bucket holds points of this window that rules of mapping.rewrite made, and the rules have changed: "
+            f"{told}; those points would stay beside the new ones",
+            where=f"job {job.job_name!r}, window {window}",
+            allowed="the rules that the window was loaded with, and further ones",
+            next_step=f"put the rule back, or run `ts-migration reset {job.slug}` and delete the points by the command "
+            "that it prints",
+        )
 
 
 @dataclass

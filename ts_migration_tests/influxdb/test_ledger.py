@@ -71,6 +71,17 @@ def test_a_line_that_a_kill_cut_off_does_not_count(bucket, place, tmp_path) -> N
     assert opened(bucket, place, tmp_path).acknowledged == {0}
 
 
+def test_a_line_that_a_power_failure_spoiled_does_not_count_and_harms_no_other(bucket, place, tmp_path) -> None:
+    ledger = opened(bucket, place, tmp_path)
+    ledger.begin(10)
+    for number in range(3):
+        ledger.add(delivered(number))
+    (path,) = tmp_path.iterdir()
+    lines = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([lines[0], b"\0" * 20 + b"\xff", *lines[2:]]))
+    assert opened(bucket, place, tmp_path).acknowledged == {0, 2}
+
+
 def test_a_journal_whose_page_is_gone_has_no_word(bucket, place, tmp_path) -> None:
     ledger = opened(bucket, place, tmp_path)
     ledger.begin(10)
