@@ -43,6 +43,9 @@ BATCHES = (50_000, 10_000)
 WARM_UP = Telemetry(40_000)
 CPU_US_A_LINE = 0.5
 
+CONNECTIONS = 2
+"""Of the stage and of the loop alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -63,8 +66,8 @@ class Place:
         return Target(self.url, self.org, SecretStr(self.token))
 
     def job(self, telemetry: Telemetry) -> MigrationJob:
-        """The job, with this target."""
-        return telemetry.job.model_copy(update={"target_bucket": self.bucket})
+        """The job, with this target, and as many connections as the loop has that it is held against."""
+        return telemetry.job.model_copy(update={"target_bucket": self.bucket, "write_connections": CONNECTIONS})
 
 
 def stage(telemetry: Telemetry, place: Place) -> float:
@@ -91,8 +94,8 @@ def loop(telemetry: Telemetry, place: Place) -> float:
     url = f"{place.url}/api/v2/write?org={place.org}&bucket={place.bucket}&precision=ns"
     headers = {"Authorization": f"Token {place.token}", "Content-Encoding": "gzip"}
     with (
-        urllib3.PoolManager(maxsize=job.write_connections, timeout=120.0) as pool,
-        ThreadPoolExecutor(job.write_connections) as threads,
+        urllib3.PoolManager(maxsize=CONNECTIONS, timeout=120.0) as pool,
+        ThreadPoolExecutor(CONNECTIONS) as threads,
     ):
         started = time.perf_counter()
         statuses = set(threads.map(lambda body: pool.request("POST", url, body=body, headers=headers).status, bodies))
