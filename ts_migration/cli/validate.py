@@ -67,7 +67,7 @@ def _one_table(
     """
     if not any((database, table_name, bucket, start, end)):
         return None
-    from ts_migration.config import exclusive_end_ns, time_ns
+    from ts_migration.config_values import exclusive_end_ns, time_ns
 
     jobs = [
         job
