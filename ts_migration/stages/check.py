@@ -27,7 +27,6 @@ from ts_migration.manifests import (
     LineProtocolManifest,
     LoadManifest,
     VerdictsManifest,
-    read_manifest,
     require_manifest,
 )
 from ts_migration.objects import ExportBucket, WindowPlace
@@ -43,8 +42,6 @@ from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
 from ts_migration.validation.digest import Coverage, coverage_from_bytes
-from ts_migration.validation.frames import STAGE as FRAMES
-from ts_migration.validation.frames import FramesManifest
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading
 from ts_migration.validation.record_count import check_record_count
 from ts_migration.validation.refused_lines import refused_blocks
@@ -143,7 +140,7 @@ def _reading(
     """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
     held = chain.loaded.bucket
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
-    coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
+    coverage = pool.submit(_kept_coverage, bucket, chain)
     refused = _refused(bucket, place, chain.loaded)
     told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
     actual = retrying(
@@ -153,7 +150,7 @@ def _reading(
     spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
     return Reading(
         source=told,
-        export=_export_reading(chain, coverage.result(), frames.result(), spoiled),
+        export=_export_reading(chain, coverage.result(), spoiled),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -249,17 +246,10 @@ def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
         return None
 
 
-def _kept_frames(bucket: ExportBucket, place: WindowPlace) -> FramesManifest | None:
-    """What pandera found in the exported batches."""
-    return read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
-
-
-def _export_reading(
-    chain: Chain, coverage: Coverage | None, frames: FramesManifest | None, spoiled_parts: tuple[str, ...]
-) -> ExportReading:
-    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
+def _export_reading(chain: Chain, coverage: Coverage | None, spoiled_parts: tuple[str, ...]) -> ExportReading:
+    """What the manifests say, with the histogram that lies beside them."""
     converted = chain.converted
-    looked = frames is not None and frames.parent == chain.export.digest and frames.rows == chain.export.rows
+    frames = converted.frames if converted.frames and converted.frames.rows == chain.export.rows else None
     return ExportReading(
         rows=chain.export.rows,
         accounted_rows=converted.points + converted.merged + converted.quarantined + converted.empty,
@@ -269,7 +259,7 @@ def _export_reading(
         expected=converted.expected,
         coverage=coverage,
         series=converted.series,
-        frame_failures=frames.failures if frames is not None and looked else None,
+        frame_failures=frames.failures if frames else None,
         spoiled_parts=spoiled_parts,
         rewritten=converted.rewritten,
     )
