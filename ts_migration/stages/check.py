@@ -97,10 +97,10 @@ def check_window(
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
     with ThreadPoolExecutor(8) as pool:
-        # All that does not wait for another answer is asked side by side.
-        made = pool.submit(_manifests, job, place, window, bucket)
+        # All that does not wait for another answer is asked side by side; Timestream, which takes longest, first.
         mapping = frozen_mapping(job, table, bucket)
         counts = pool.submit(source_counts, query, described, mapping, window)
+        made = pool.submit(_manifests, job, place, window, bucket)
         chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
