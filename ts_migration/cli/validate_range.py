@@ -151,6 +151,8 @@ def check_range(request: "RangeRequest", region: str | None) -> int:
     for window in found.results.tables[0].windows:
         if window.status != "proven":
             error_line(f"{request.database}.{request.table} from {window.start} until {window.end}: {window.reason}")
+    if found.hint:
+        error_line(found.hint)
     return ExitCode.FAILED
 
 

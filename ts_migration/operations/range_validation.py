@@ -13,6 +13,7 @@ from ts_migration.aws import client
 from ts_migration.config import Environment, MappingOptions, MigrationJob, MigrationSettings, ValidationRules
 from ts_migration.errors import Missing
 from ts_migration.influxdb.buckets import find
+from ts_migration.influxdb.reader import measurements
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.range_mapping import choose_mapping
@@ -26,6 +27,9 @@ from ts_migration.timestream.metering import Meter, MeteredQuery
 from ts_migration.timestream.query import Retries
 from ts_migration.validation.verdict import Severity
 from ts_migration.windows import Window, iso
+
+_MEASUREMENTS = 20
+"""Measurements that are named where the one that was looked for is not there."""
 
 Listener = Callable[[str], None]
 """Told a line when something is known."""
@@ -71,6 +75,8 @@ class RangeValidation:
     """Where the mapping comes from."""
     meter: Meter
     seconds: float
+    hint: str = ""
+    """What to look at first where the bucket returned nothing at all."""
 
     @property
     def empty(self) -> bool:
@@ -139,8 +145,22 @@ def validate_range(
         measurement=chosen.mapping.measurement,
         windows=tuple(_proof(part) for part in parts),
     )
+    hint = ""
+    if not any(part.found_values for part in parts):
+        hint = _hint(request.bucket, chosen.mapping.measurement, measurements(target, request.bucket, _MEASUREMENTS))
     results = results_of([proof], "validation")
-    return RangeValidation(results, parts, chosen.origin, query.meter, time.monotonic() - began)
+    return RangeValidation(results, parts, chosen.origin, query.meter, time.monotonic() - began, hint)
+
+
+def _hint(bucket: str, measurement: str, known: tuple[str, ...]) -> str:
+    """Whether it is the measurement that is another one."""
+    if measurement in known:
+        return f"the bucket {bucket!r} holds nothing of the measurement {measurement!r} in this range"
+    others = ", ".join(map(repr, known)) or "none"
+    return (
+        f"the bucket {bucket!r} has no measurement {measurement!r}; it has {others}. Next: name it by --measurement, "
+        "and by --mapping how rows became points"
+    )
 
 
 def split(window: Window, parts: int) -> list[Window]:

@@ -147,6 +147,16 @@ def test_a_mistake_in_the_mapping_is_told_with_the_keys_that_there_are(
     assert "its keys are measurement, dimensions_as_fields" in capfd.readouterr().err
 
 
+def test_a_bucket_without_the_measurement_fails_and_tells_the_measurements_that_it_has(
+    loaded: Loaded, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = loaded.flags("2023-01-02", "2023-01-03")
+    assert loaded.validate(*flags, "--measurement", "plants") == 1
+    told = capfd.readouterr().err
+    assert "mapping: the options given" in told
+    assert f"has no measurement 'plants'; it has '{loaded.name}'. Next: name it by --measurement" in told
+
+
 def configuration(loaded: Loaded) -> str:
     """A configuration of the table's one job, at the path that is given back."""
     path = loaded.folder / "own.yaml"
