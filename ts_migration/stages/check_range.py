@@ -1,4 +1,4 @@
-"""The checks of any range, asked of both systems directly: no manifest of the range is read or written.
+"""The checks of any range, asked of both systems directly: no export or verdict of before is read, none is kept.
 
 How the source is read is in `range_source`, how verdicts are made in `expectation` and `validation`.
 """
