@@ -30,6 +30,8 @@ BULK_PREFIX = "timestream-export/"
 """All bulk objects: the guide's cleanup deletes this prefix, and nothing that proves anything may lie under it."""
 PROOF_PREFIX = "manifests/"
 REPORT_PREFIX = "reports/"
+CHECKS_PREFIX = f"{BULK_PREFIX}@checks/"
+"""What a check of a range exports to compare, deleted when it ends; `@` is in no name of Timestream's."""
 
 _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to this size one request from the file, piece by piece. A parallel transfer's threads are new each time, and what

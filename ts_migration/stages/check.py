@@ -106,7 +106,10 @@ def check_window(
         reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        differences = _differences(bucket, chain, mapping, window, reading, target, policy)
+        held = chain.loaded.bucket
+        differences = differences_of(
+            bucket, chain.export, chain.converted, held, mapping, window, reading, target, policy
+        )
     verdicts = judge(reading, mapping, window, differences)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
@@ -140,9 +143,9 @@ def _reading(
     """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
     held = chain.loaded.bucket
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
-    coverage = pool.submit(_kept_coverage, bucket, chain)
+    coverage = pool.submit(kept_coverage, bucket, chain)
     refused = _refused(bucket, place, chain.loaded)
-    told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
+    told, asked = source_reading(counts.result(), sample.result(), mapping, chain.converted), figures.result()
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
     )
@@ -150,7 +153,7 @@ def _reading(
     spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
     return Reading(
         source=told,
-        export=_export_reading(chain, coverage.result(), spoiled),
+        export=export_reading(chain.export, chain.converted, coverage.result(), spoiled),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -214,11 +217,13 @@ def _belonging_together(
     return chain
 
 
-def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
+def source_reading(
+    counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, converted: LineProtocolManifest
+) -> SourceReading:
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
-    if chain.converted.altered and not sample.is_empty():
-        accepted = say(_with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
+    if converted.altered and not sample.is_empty():
+        accepted = say(_with_all_columns(sample, mapping), mapping, converted.rewrite).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,
@@ -238,7 +243,7 @@ def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
-def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
+def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
     """The histogram of the export frames, where it is still there."""
     try:
         return coverage_from_bytes(bucket.get(chain.converted.coverage_key))
@@ -246,12 +251,16 @@ def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
         return None
 
 
-def _export_reading(chain: Chain, coverage: Coverage | None, spoiled_parts: tuple[str, ...]) -> ExportReading:
+def export_reading(
+    export: ExportManifest,
+    converted: LineProtocolManifest,
+    coverage: Coverage | None,
+    spoiled_parts: tuple[str, ...] = (),
+) -> ExportReading:
     """What the manifests say, with the histogram that lies beside them."""
-    converted = chain.converted
-    frames = converted.frames if converted.frames and converted.frames.rows == chain.export.rows else None
+    frames = converted.frames if converted.frames and converted.frames.rows == export.rows else None
     return ExportReading(
-        rows=chain.export.rows,
+        rows=export.rows,
         accounted_rows=converted.points + converted.merged + converted.quarantined + converted.empty,
         quarantined=converted.quarantined,
         empty=converted.empty,
@@ -301,23 +310,26 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
     return refused_blocks(lines)
 
 
-def _differences(
+def differences_of(
     bucket: ExportBucket,
-    chain: Chain,
+    export: ExportManifest,
+    converted: LineProtocolManifest,
+    held: str,
     mapping: Mapping,
     window: Window,
     reading: Reading,
     target: Target,
     policy: RetryPolicy,
 ) -> Differences | None:
-    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
+    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it.
+
+    `held` is the name of the bucket that is compared.
+    """
 
     def blocks(part: Window) -> Iterator[Block]:
-        return reader.points(target, chain.loaded.bucket, mapping.measurement, part)
+        return reader.points(target, held, mapping.measurement, part)
 
     try:
-        return retrying(
-            lambda: pinpoint(bucket, chain.export, chain.converted, mapping, window, reading, blocks), policy
-        )
+        return retrying(lambda: pinpoint(bucket, export, converted, mapping, window, reading, blocks), policy)
     except Missing:
         return None
