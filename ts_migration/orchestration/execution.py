@@ -35,8 +35,8 @@ from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
-from ts_migration.timestream.readings import rows_per_window
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.windows import Window
 
 GROUP_ROWS = 500_000
@@ -252,7 +252,8 @@ def _groups(job: MigrationJob, todo: list[Window], proof: TableProof, query: Tim
     """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
     exported = {window.key for window in proof.windows if window.exported}
     open_windows = [window for window in todo if window.key not in exported]
-    rows = rows_per_window(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else {}
+    counts = window_rows(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else ()
+    rows = dict(zip((window.key for window in open_windows), counts, strict=False))
     groups: list[Group] = []
     pending: list[str] = []
     pending_rows = 0

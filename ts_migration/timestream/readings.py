@@ -1,10 +1,10 @@
-"""What checks, plans and dry runs ask the source: counts, edges, samples and collisions. Small answers to wide scans.
+"""What checks ask the source about a window: counts, edges and samples. Small answers to wide scans.
 
-Every function is a query or two and a typed value. Nothing here reads an export: that is the point of it.
+Rows of many windows at once are counted in `window_counts`. Nothing here reads an export: that is the point of it.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -12,14 +12,13 @@ import polars as pl
 
 from ts_migration.line_protocol.mapping import FieldSource, Mapping
 from ts_migration.timestream.query import TimestreamQuery, Value
-from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
+from ts_migration.timestream.quoting import identifier, in_window, moment, table_name
 from ts_migration.timestream.schema import ColumnRole, ColumnType, TableSchema
 from ts_migration.timestream.unload import TIME_NS, select_list
 from ts_migration.windows import Window
 
 _COLUMNS_A_QUERY = 150
 """Counted columns of one query: with long names, the text stays far below the service's limit."""
-_WINDOWS_A_QUERY = 100
 _TIMES_A_QUERY = 100
 _SAMPLE_SPOTS = 10
 """Random offsets of one sample: each is a query, and the smallest query is billed as 10 MB."""
@@ -115,32 +114,6 @@ def _unmapped(rows: dict[str, int], values: dict[tuple[str, str], int], mapping:
 def _feeds(source: FieldSource, measure_name: str, column: str) -> bool:
     """Whether a field is made of a column's values in rows of a measure_name."""
     return column == source.column and (source.measure_names is None or measure_name in source.measure_names)
-
-
-def rows_from(query: TimestreamQuery, database: str, table: str, time_ns: int) -> tuple[int, int | None]:
-    """Rows at or after a time, and the time of the last of them, ns."""
-    sql = (
-        'SELECT count(*) AS row_count, to_nanoseconds(max("time")) AS last_ns '
-        f'FROM {table_name(database, table)} WHERE "time" >= {moment(time_ns)}'
-    )
-    row = next(iter(query.rows(sql)))
-    last = row["last_ns"]
-    return _integer(row["row_count"]), None if last is None else _integer(last)
-
-
-def rows_per_window(query: TimestreamQuery, database: str, table: str, windows: Sequence[Window]) -> dict[str, int]:
-    """Window key -> rows, of windows that do not overlap; 0 where a window has none."""
-    result = {window.key: 0 for window in windows}
-    for start in range(0, len(windows), _WINDOWS_A_QUERY):
-        portion = windows[start : start + _WINDOWS_A_QUERY]
-        branches = " ".join(f"WHEN {in_window(window)} THEN {literal(window.key)}" for window in portion)
-        sql = (
-            f"SELECT window_key, count(*) AS row_count FROM (SELECT CASE {branches} END AS window_key "
-            f"FROM {table_name(database, table)} WHERE {in_any(portion)}) GROUP BY window_key"
-        )
-        for row in query.rows(sql):
-            result[str(row["window_key"])] = _integer(row["row_count"])
-    return result
 
 
 def rows_at(query: TimestreamQuery, schema: TableSchema, window: Window, times: Iterable[int]) -> pl.DataFrame:

@@ -4,16 +4,10 @@ import pytest
 
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.timestream.query import TimestreamQuery
-from ts_migration.timestream.readings import (
-    rows_at,
-    rows_from,
-    rows_per_window,
-    sample_rows,
-    source_counts,
-)
+from ts_migration.timestream.readings import rows_at, sample_rows, source_counts
 from ts_migration.timestream.series import collisions
 from ts_migration.windows import Window
-from ts_migration_tests.stages.source.tables import HOUR, START, Source, day, multi, single
+from ts_migration_tests.stages.source.tables import HOUR, START, Source, multi, single
 
 ALL = Window(START, START + 1000 * HOUR, "all")
 
@@ -41,17 +35,6 @@ def test_a_window_without_rows_counts_nothing(table: Source) -> None:
     mapping = resolve(table.schema, table.job().mapping, "t")
     counts = source_counts(table.query, table.schema, mapping, Window(0, 10))
     assert (counts.total_rows, counts.first_ns, counts.last_ns, counts.field_values(mapping)) == (0, None, None, {})
-
-
-def test_rows_are_counted_per_window_by_few_queries(table: Source) -> None:
-    windows = [day(number) for number in range(1, 12)]
-    found = rows_per_window(table.query, table.database, table.table, windows)
-    assert list(found.values()) == [24, 24, 24, 24, 4, 0, 0, 0, 0, 0, 0]
-
-
-def test_rows_at_and_after_a_time_are_counted_with_the_last(table: Source) -> None:
-    assert rows_from(table.query, table.database, table.table, START + 98 * HOUR + 98) == (2, START + 99 * HOUR + 99)
-    assert rows_from(table.query, table.database, table.table, START + 500 * HOUR) == (0, None)
 
 
 def test_rows_of_given_times_come_whole_and_exact(table: Source) -> None:
