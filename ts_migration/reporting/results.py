@@ -61,7 +61,7 @@ class TableResult(_Value):
     source: str = Field(description="Database and table in Timestream.")
     bucket: str
     measurement: str
-    status: Status = Field(description="The worst of its windows.")
+    status: Status = Field(description="The worst of its windows; failed where a check of the whole table failed.")
     statuses: dict[str, int] = Field(description="Status -> windows.")
     rows: int
     points: int
@@ -149,7 +149,7 @@ def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()
         source=proof.source,
         bucket=proof.bucket,
         measurement=proof.measurement,
-        status=proof.status.value,
+        status=_table_status(proof, table_checks),
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
@@ -163,6 +163,12 @@ def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()
         table_checks=table_checks,
         accepted=len(proof.accepted),
     )
+
+
+def _table_status(proof: TableProof, table_checks: tuple[VerdictRecord, ...]) -> Status:
+    """Windows may all be proven, and rows have come late since."""
+    failed = any(not check.passed and check.severity == "ERROR" for check in table_checks)
+    return "failed" if failed else proof.status.value
 
 
 def _window_result(window: WindowProof) -> WindowResult:
