@@ -87,6 +87,11 @@ def test_a_sample_of_many_series_of_one_time_is_drawn_from_all_over_them(source:
     numbers = sorted(int(plant[1:]) for plant in found["plant"])
     assert len(numbers) == 40
     assert [len([number for number in numbers if number // 100 == part]) for part in range(4)] == [10] * 4
+    firsts = {
+        sample_rows(source.query, source.schema, Window(START, START + HOUR), 40, seed, 400)["plant"].min()
+        for seed in range(4)
+    }
+    assert len(firsts) > 1, "each sample begins with another series"
 
 
 def test_a_sample_of_one_series_is_drawn_from_all_over_its_life(source: Source) -> None:
