@@ -31,7 +31,8 @@ def summary_table(results: MigrationResults) -> Table:
             Text(table.source),
             Text(table.bucket),
             status_text(table.status),
-            f"{table.statuses['proven']:,} of {len(table.windows):,} proven",
+            f"{table.statuses['proven']:,} of {len(table.windows):,} proven"
+            + (f", {table.accepted:,} accepted" if table.accepted else ""),
             f"{table.rows:,}",
             f"{table.points:,}",
             f"{table.values:,}",
@@ -100,6 +101,11 @@ def _open_windows(results: MigrationResults) -> Iterator[Text | Table]:
         left = len(judged) - SHOWN_WINDOWS
         if left > 0:
             yield Text(f"{table.job}: {left:,} more windows are not proven; the report has them all", style="dim")
+        for check in table.table_checks:
+            if not check.passed and check.severity == "ERROR":
+                told = f"\n{table.job}, whole table: {check.check} failed: {check.difference}"
+                yield Text(told, style=STYLES["failed"])
+                yield Text("\n".join(check.evidence[:SHOWN_EVIDENCE]))
         undone = [window for window in table.windows if window.status in ("missing", "stale")]
         if undone:
             first = "; ".join(f"{window.key}: {window.reason}" for window in undone[:3])

@@ -7,11 +7,11 @@ import pytest
 
 from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
+from ts_migration.influxdb.buckets import set_retention
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.manifests import ExportManifest, VerdictRecord, VerdictsManifest
 from ts_migration.objects import BULK_PREFIX
 from ts_migration.stages.proof import WindowStatus, proof_of
-from ts_migration.stages.roll_up import roll_up
 from ts_migration.windows import Window
 from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows
 
@@ -251,6 +251,61 @@ def test_a_column_that_came_after_the_mapping_fails_the_windows_that_hold_values
     assert february.status == "proven"
 
 
+def tolerant(migration: Migration, tolerance: float = 0.01) -> Migration:
+    rules = migration.config.validation_rules.model_copy(
+        update={"record_count_tolerance": tolerance, "sample_accuracy_threshold": 0.9}
+    )
+    return Migration(migration.stack, migration.config.model_copy(update={"validation_rules": rules}))
+
+
+def test_a_point_that_is_missing_within_the_tolerance_passes_with_its_number_and_one_that_moved_does_not(
+    migration: Migration,
+) -> None:
+    migration = tolerant(migration)
+    migration.run(0)
+    job, first = migration.job, Window(START + 1, START + 2)
+    delete_points(migration.stack.target, job.target_bucket, job.measurement, first, {"plant": "Itaipu, 1"})
+
+    missing = migration.check(0)
+
+    assert (missing.status, failed(missing)) == ("passed", set())
+    counted, digest = verdict_of(missing, "record_count"), verdict_of(missing, "checksum")
+    assert (counted.severity, digest.severity) == ("WARN", "WARN")
+    assert counted.difference == "+0 rows, +2 values (worst 0.4032%)"
+    assert digest.difference == "2 missing, 0 extra, 0 changed values"
+    assert failed(tolerant(migration, 0.001).check(0)) >= {"record_count", "checksum"}
+
+    write(migration, "load_mw=-30,online=true", START + 2)
+    moved = migration.check(0)
+    assert failed(moved) == {"checksum"}, "no count is off"
+    assert "they moved" in verdict_of(moved, "checksum").evidence[0]
+
+
+def test_a_gap_that_rows_came_late_to_is_one_of_the_export_and_none_of_the_source(stack: Stack) -> None:
+    days = (pl.col("time") - START) // (24 * HOUR)
+    migration = new_migration(stack, plant_rows().filter(~days.is_between(10, 12) & ~days.is_between(20, 22)))
+    migration.run(0)
+    (first, second) = verdict_of(migration.check(0), "coverage").evidence
+    assert first.startswith("a gap of the source: no values on either side from 2023-01-11T")
+    migration.late_row(START + 11 * 24 * HOUR)
+
+    found = verdict_of(migration.check(0), "coverage")
+
+    assert (found.passed, found.stage) == (False, "export")
+    assert found.evidence[0].startswith("a gap of the export: 2023-01-1")
+    assert found.evidence[0].endswith("Timestream has 1 rows now, the export none")
+    assert found.evidence[-1] == second
+
+
+def test_a_retention_that_reaches_the_window_fails_the_schema(migration: Migration) -> None:
+    migration.run(0)
+    job = migration.job
+    set_retention(migration.stack.target, job.target_bucket, 36500 * 86_400)
+    assert migration.check(0).status == "proven"
+    set_retention(migration.stack.target, job.target_bucket, 60 * 86_400)
+    assert "schema" in failed(migration.check(0))
+
+
 @pytest.fixture
 def whole(migration: Migration) -> Iterator[Migration]:
     """Both windows are proven."""
@@ -262,7 +317,7 @@ def test_a_table_is_proven_and_rolled_up(whole: Migration) -> None:
     proof = proof_of(whole.config, whole.job, whole.stack.bucket)
     assert proof.status is WindowStatus.PROVEN
     assert (proof.rows, proof.points) == (472, 472)
-    rolled = roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target)
+    rolled = whole.roll_up()
     assert rolled.status == "proven"
     assert (rolled.windows, rolled.rows, rolled.series) == (2, 472, 2)
     assert rolled.values == proof.values == sum(
@@ -277,7 +332,7 @@ def test_a_point_outside_every_check_window_is_found_by_no_window_but_a_stale_pr
     # The same points again: the load's manifest differs only in what it took, and the old verdicts did not see it.
     assert [window.status for window in proof.windows] == [WindowStatus.PROVEN, WindowStatus.STALE]
     with pytest.raises(Permanent, match="1 of 2 windows are not proven"):
-        roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target)
+        whole.roll_up()
 
 
 def test_the_retention_is_set_when_the_table_is_done(stack: Stack) -> None:
@@ -287,5 +342,5 @@ def test_the_retention_is_set_when_the_table_is_done(stack: Stack) -> None:
     for index in (0, 1):
         migration.run(index)
     assert find(stack.target, migration.job.target_bucket).retention_s == 0
-    roll_up(migration.config, migration.job, stack.bucket, stack.target)
+    migration.roll_up()
     assert find(stack.target, migration.job.target_bucket).retention_s == 36500 * 86_400
