@@ -9,7 +9,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from ts_migration.reporting.console import report, summary_table, windows_table
-from ts_migration.reporting.html import bytes_text, duration_text, report_html
+from ts_migration.reporting.figures import bytes_text, duration_text
+from ts_migration.reporting.html import report_html
 from ts_migration.reporting.results import MigrationResults, results_of
 from ts_migration.stages.proof import TableProof, WindowManifests, window_proof
 from ts_migration.windows import Window
