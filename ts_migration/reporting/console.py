@@ -4,6 +4,7 @@ Draws; prints nothing itself. On a narrow terminal tables become lists: a column
 status is a word too, for logs and for people who see no colours.
 """
 
+import shlex
 from collections.abc import Iterator
 
 from rich import box
@@ -21,7 +22,8 @@ from ts_migration.reporting.words import summary
 
 STYLES = {"proven": "bold green", "passed": "yellow", "failed": "bold red", "stale": "yellow", "missing": "dim"}
 
-SHOWN_WINDOWS = 10
+SHOWN_WINDOWS, SHOWN_WINDOWS_NARROW = 10, 3
+"""Windows of a table with their checks; the report has them all."""
 SHOWN_EVIDENCE = 3
 NARROW = 110
 """Columns below which tables become lists."""
@@ -40,7 +42,7 @@ class Report:
         yield from _open_windows(self.results, narrow=narrow)
         yield from _table_checks(self.results, narrow=narrow)
         if self.results.next_step is not None:
-            yield from _next_step(self.results.next_step)
+            yield from _next_step(self.results.next_step, options.max_width)
 
 
 def report(results: MigrationResults) -> Report:
@@ -108,13 +110,14 @@ def status_text(status: str) -> Text:
 
 
 def _open_windows(results: MigrationResults, *, narrow: bool) -> Iterator[RenderableType]:
+    limit = SHOWN_WINDOWS_NARROW if narrow else SHOWN_WINDOWS
     for status in ("failed", "passed"):
         for table in results.tables:
             judged = [window for window in table.windows if window.status == status and window.checks]
-            for window in judged[:SHOWN_WINDOWS]:
+            for window in judged[:limit]:
                 yield Text(f"\n{visible(f'{table.job}, window {window.key}: {window.reason}')}", style=STYLES[status])
                 yield _checks(_window_checks(window), narrow=narrow)
-            left = len(judged) - SHOWN_WINDOWS
+            left = len(judged) - limit
             if left > 0:
                 text = f"{visible(table.job)}: {left:,} more windows {status}; the report has them all"
                 yield Text(text, style="dim")
@@ -163,12 +166,18 @@ def _summary_list(results: MigrationResults) -> Group:
     return Group(*told)
 
 
-def _next_step(step: NextStep) -> Iterator[Text]:
+def _next_step(step: NextStep, width: int) -> Iterator[Text]:
+    """Why, and the command; where it is too long for a line, with the shell's own sign that it goes on."""
     if step.command is None:
         return
     yield Text(f"\nNext: {step.why}")
-    # Whole on one line, so that it can be copied.
-    yield Text(f"  {visible(step.command)}", style="bold", no_wrap=True, overflow="ignore")
+    lines = ["  "]
+    for word in map(shlex.quote, shlex.split(step.command)):
+        if len(lines[-1]) + len(word) + len("  \\") > width and lines[-1].strip():
+            lines[-1] += " \\"
+            lines.append("    ")
+        lines[-1] += f"{'' if lines[-1].isspace() else ' '}{word}"
+    yield from (Text(visible(line), style="bold") for line in lines)
 
 
 def _window_checks(window: WindowResult) -> tuple[ShownCheck, ...]:

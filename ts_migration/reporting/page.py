@@ -146,7 +146,8 @@ def first_to_look_at(sections: Sequence[TablePage]) -> tuple[ShownWindow, ...]:
         ((rank, each) for page in sections for rank, each in enumerate(page.shown)), key=lambda entry: entry[0]
     )
     failed = [each for _, each in ranked if each.window.status == "failed"]
-    return tuple((failed or [each for _, each in ranked])[:SHOWN_FIRST])
+    chosen = (failed or [each for _, each in ranked])[:SHOWN_FIRST]
+    return tuple(sorted(chosen, key=lambda each: (each.table, each.number)))
 
 
 def _page(number: int, table: TableResult, chosen: list[tuple[int, WindowResult]], limit: int) -> TablePage:

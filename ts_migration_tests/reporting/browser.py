@@ -59,16 +59,22 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def open(
-        self, path: Path, width: int = 1280, height: int = 900, *, dark: bool = False, script: bool = True
+        self,
+        path: Path,
+        width: int = 1280,
+        height: int = 900,
+        *,
+        dark: bool = False,
+        script: bool = True,
+        scale: float = 1,
     ) -> None:
-        """Open a file at a width in CSS pixels; 500 and less is a phone."""
-        phone = width <= 500
+        """Open a file at a width in CSS pixels (500 and less is a phone), each `scale` pixels of the screen wide."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=2 if phone else 1,
-            mobile=phone,
+            deviceScaleFactor=scale,
+            mobile=width <= 500,
         )
         self.call(
             "Emulation.setEmulatedMedia",
@@ -80,9 +86,9 @@ class Browser:
         while "Page.loadEventFired" not in self._seen:
             self._next()
 
-    def evaluate(self, expression: str) -> Any:
-        """What a JavaScript expression comes to."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+    def evaluate(self, expression: str, *, wait: bool = False) -> Any:
+        """What a JavaScript expression comes to; with `wait` what its promise does."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=wait)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 

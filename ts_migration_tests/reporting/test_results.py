@@ -1,0 +1,180 @@
+"""What results say: counts, rates, reasons, settings without secrets, the next command; and their documented schema."""
+
+import json
+import re
+from dataclasses import replace
+
+import jsonschema
+import pytest
+from pydantic import SecretStr
+
+from ts_migration.config import Environment, parse_config
+from ts_migration.reporting.json_schema import results_schema
+from ts_migration.reporting.results import MigrationResults, results_of
+from ts_migration.reporting.surroundings import (
+    common_settings,
+    job_settings,
+    told_variables,
+    versions,
+    without_credentials,
+)
+from ts_migration.stages.proof import TableProof, WindowManifests, window_proof
+from ts_migration_tests.embedded_stack import CHECKOUT, configuration
+from ts_migration_tests.reporting.example import example
+from ts_migration_tests.reporting.proofs import proof, results
+from ts_migration_tests.stages.manifests import STANDING, verdict, window_manifests
+
+SCHEMA = CHECKOUT / "docs" / "results.schema.json"
+FIELDS_OF_VERSION_1 = {
+    "kind", "schema_version", "generated_at", "status", "job_id", "configuration", "tables",
+    "tables.job", "tables.source", "tables.bucket", "tables.measurement", "tables.status", "tables.statuses", "tables.rows",
+    "tables.points", "tables.values", "tables.quarantined", "tables.refused", "tables.checks_passed", "tables.checks", "tables.seconds",
+    "tables.windows", "tables.table_checks", "tables.windows.key", "tables.windows.start", "tables.windows.end", "tables.windows.status",
+    "tables.windows.reason", "tables.windows.rows", "tables.windows.points", "tables.windows.values", "tables.windows.series",
+    "tables.windows.quarantined", "tables.windows.refused", "tables.windows.bytes", "tables.windows.seconds", "tables.windows.checks",
+}  # fmt: skip
+
+
+def test_the_json_can_be_read_back_and_names_its_kind() -> None:
+    found = results()
+    again = MigrationResults.model_validate_json(found.to_bytes())
+    assert again == found
+    raw = json.loads(found.to_bytes())
+    assert (raw["kind"], raw["schema_version"], raw["status"]) == ("validation", 1, "failed")
+    assert re.fullmatch(r"migration_results_\d{8}T\d{6}Z\.json", found.file_name)
+    table = raw["tables"][0]
+    assert table["statuses"] == {"proven": 1, "passed": 1, "failed": 1, "stale": 0, "missing": 1}
+    assert (table["rows"], table["points"], table["checks"], table["checks_passed"]) == (30, 30, 15, 14)
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    message = "python -m ts_migration.reporting.json_schema > docs/results.schema.json"
+    assert SCHEMA.read_text(encoding="utf-8") == results_schema(), message
+
+
+@pytest.mark.parametrize("found", [results(), example(), example(failing=False)], ids=["small", "failing", "proven"])
+def test_a_file_is_as_the_committed_schema_says(found: MigrationResults) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(found.to_bytes()), schema)
+
+
+def test_the_schema_refuses_a_file_without_a_field_and_allows_one_of_a_later_version() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    raw = json.loads(results().to_bytes())
+    jsonschema.validate({**raw, "later": 1}, schema)
+    del raw["tables"][0]["windows"][0]["rows"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(raw, schema)
+
+
+def test_no_field_of_schema_version_1_was_taken_away() -> None:
+    raw = json.loads(example().to_bytes())
+    there = set(raw) | {f"tables.{key}" for key in raw["tables"][0]}
+    there |= {f"tables.windows.{key}" for key in raw["tables"][0]["windows"][0]}
+    assert there >= FIELDS_OF_VERSION_1
+
+
+def test_every_field_is_explained_in_the_documents() -> None:
+    text = (CHECKOUT / "docs" / "reports.md").read_text(encoding="utf-8")
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    sections = {"MigrationResults": schema, **schema["$defs"]}
+    names = {name for section in sections.values() for name in section.get("properties", {})}
+    assert not [name for name in sorted(names) if f"`{name}`" not in text]
+
+
+def test_rates_are_of_each_stages_own_seconds() -> None:
+    window = proof().windows[0]
+    table = results_of([TableProof("j", "d.t", "b", "t", (window, window))], "validation").tables[0]
+    stages = {stage.stage: stage for stage in table.stages}
+    assert list(stages) == ["export", "line_protocol", "load", "verdicts"]
+    # 10 rows and 20 values in 1.5 s, twice.
+    assert (stages["export"].seconds, stages["export"].count, stages["export"].per_second) == (3.0, 20, 6.7)
+    assert (stages["verdicts"].count, stages["verdicts"].unit, stages["verdicts"].per_second) == (40, "values", 13.3)
+    assert (stages["load"].bytes, stages["load"].bytes_per_second) == (100, 33.3)
+    assert stages["verdicts"].bytes_per_second is None
+
+
+def test_a_load_that_went_on_from_another_has_no_rate() -> None:
+    window = proof().windows[0]
+    manifests = window_manifests(window.window)
+    assert manifests.loaded is not None
+    resumed = replace(manifests, loaded=manifests.loaded.model_copy(update={"resumed_members": 1}))
+    again = window_proof(window.window, resumed, STANDING)
+    table = results_of([TableProof("j", "d.t", "b", "t", (again,))], "execution").tables[0]
+    load = {stage.stage: stage for stage in table.windows[0].stages}["load"]
+    assert (load.seconds, load.count) == (1.5, 10)
+    assert (load.per_second, load.bytes_per_second) == (None, None)
+
+
+def test_kept_out_rows_are_told_by_their_reasons_the_commonest_first() -> None:
+    one = replace(
+        proof().windows[0], quarantined=3, reasons={"line feed": 1, "NaN": 2}, rewritten={"string_too_long": 4}
+    )
+    other = replace(proof().windows[1], quarantined=5, reasons={"line feed": 5})
+    table = results_of([TableProof("j", "d.t", "b", "t", (one, other))], "validation").tables[0]
+    assert list(table.quarantined_by_reason.items()) == [("line feed", 6), ("NaN", 2)]
+    assert table.rewritten_by_rule == {"string_too_long": 4}
+    assert table.windows[0].quarantined_by_reason == {"line feed": 1, "NaN": 2}
+
+
+def test_a_table_whose_windows_are_proven_is_failed_where_a_check_of_the_whole_table_failed() -> None:
+    good = proof(failed=False)
+    wrong = {good.job: (verdict("totals", passed=False, evidence=("field 'f' differs",)),)}
+    assert results_of([good], "validation").status == "proven"
+    found = results_of([good], "validation", table_checks=wrong)
+    assert (found.status, found.tables[0].status) == ("failed", "failed")
+    assert found.next_step is not None
+    assert found.next_step.command is not None
+    assert found.next_step.command.startswith("ts-migration validate ")
+
+
+def test_the_next_command_is_of_the_table_that_needs_it_most() -> None:
+    untouched = TableProof(
+        "new table", "d.n", "b", "n", (window_proof(proof().windows[3].window, WindowManifests(), STANDING),)
+    )
+    done = proof(failed=False)
+
+    def command(*proofs: TableProof) -> str | None:
+        step = results_of(proofs, "validation", configuration="my config.yaml").next_step
+        return step.command if step else ""
+
+    assert command(done) is None
+    assert command(done, untouched) == "ts-migration execute --config 'my config.yaml' --only 'new table'"
+    assert command(untouched, replace(proof(), job="broken")) == (
+        "ts-migration execute --config 'my config.yaml' --only broken"
+    )
+    passed = replace(done, job="odd", windows=(replace(proof().windows[2], quarantined=1),))
+    assert command(done, passed) == "ts-migration quarantine list --config 'my config.yaml' --only odd"
+
+
+def test_settings_are_told_with_their_defaults_and_times_as_people_write_them() -> None:
+    config = parse_config(configuration("load_data"))
+    told = job_settings(config.migration_jobs[0])
+    assert (told["start_time"], told["end_time"]) == ("2023-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
+    assert (told["batch_size"], told["mapping.single_measure"]) == (10_000, "field_per_measure_name")
+    assert common_settings(config)["validation_rules.sample_accuracy_threshold"] == 1.0
+
+
+def test_no_secret_and_no_credential_of_a_url_is_told() -> None:
+    environment = Environment(
+        s3_export_bucket="exports",
+        influxdb_url="https://me:hunter2@influx.example:8086/base?token=hunter2",
+        influxdb_org="o",
+        influxdb_token=SecretStr("hunter2"),
+    )
+    told = told_variables(environment)
+    assert told == {
+        "S3_EXPORT_BUCKET": "exports",
+        "INFLUXDB_URL": "https://influx.example:8086/base",
+        "INFLUXDB_ORG": "o",
+    }
+    assert without_credentials("a, https://u:p@h/x, b") == "a, https://h/x, b"
+    assert without_credentials("0 0 1 * *") == "0 0 1 * *"
+
+
+def test_versions_of_what_ran_are_told() -> None:
+    found = versions("influxdb v2.7.12")
+    assert {"python", "ts-migration", "dagster", "polars", "pyarrow"} <= set(found)
+    assert found["influxdb server"] == "influxdb v2.7.12"
+    assert "influxdb server" not in versions()
