@@ -20,9 +20,9 @@ from ts_migration.stages.table import look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.probe import rows_outside, time_span
 from ts_migration.timestream.query import TimestreamQuery
-from ts_migration.timestream.readings import rows_per_window
 from ts_migration.timestream.schema import ColumnType, TableSchema
 from ts_migration.timestream.series import SeriesCounts
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.windows import NAMED_GRIDS, NS_PER_S, Window, iso
 
 ROWS_PER_WINDOW = 5_000_000
@@ -119,7 +119,7 @@ def _plan_job(
     try:
         schema = describe(query, job.source_database, job.source_table)
         windows = list(job.grid)
-        counts = rows_per_window(query, job.source_database, job.source_table, windows)
+        counts = window_rows(query, job.source_database, job.source_table, windows)
         before, after = rows_outside(query, job.source_database, job.source_table, whole)
     except MigrationError as error:
         return JobPlan(job, whole, problems=(str(error),))
@@ -127,7 +127,7 @@ def _plan_job(
         refuse_short_retention(job, time.time_ns())
     except Refused as error:
         problems.append(_problem(error))
-    measured = tuple(WindowRows(window, counts.get(window.key, 0)) for window in windows)
+    measured = tuple(WindowRows(window, rows) for window, rows in zip(windows, counts, strict=True))
     rows = sum(window.rows for window in measured)
     if rows == 0:
         span = time_span(query, job.source_database, job.source_table)

@@ -19,7 +19,7 @@ from ts_migration.errors import MigrationError
 from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
-from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
@@ -35,8 +35,8 @@ from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
-from ts_migration.timestream.readings import rows_per_window
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.windows import Window
 
 GROUP_ROWS = 500_000
@@ -82,6 +82,8 @@ class JobResult:
     errors: list[str] = field(default_factory=list)
     passed: str = ""
     """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
+    accepted: int = 0
+    """Windows that are not proven and were accepted."""
 
     @property
     def ok(self) -> bool:
@@ -237,9 +239,9 @@ def _plan(
         skipped=len(wanted) - len(todo),
         rolled_up=state.rolled_up,
     )
-    return _Plan(
-        job, _groups(job, todo, proof, query), result, completes=completes and (bool(todo) or not state.rolled_up)
-    )
+    # A check of the whole table that failed is asked again: what it failed for may be over.
+    due = bool(todo) or not state.rolled_up or bool(failed_table_checks(instance, names))
+    return _Plan(job, _groups(job, todo, proof, query), result, completes=completes and due)
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
@@ -252,7 +254,8 @@ def _groups(job: MigrationJob, todo: list[Window], proof: TableProof, query: Tim
     """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
     exported = {window.key for window in proof.windows if window.exported}
     open_windows = [window for window in todo if window.key not in exported]
-    rows = rows_per_window(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else {}
+    counts = window_rows(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else ()
+    rows = dict(zip((window.key for window in open_windows), counts, strict=False))
     groups: list[Group] = []
     pending: list[str] = []
     pending_rows = 0
@@ -337,6 +340,7 @@ def _conclude(
     proof = proof_of(config, job, bucket, _id_or_unknown(job, target))
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
     plan.result.passed = passed_windows(proof, job.slug, place, bucket)
+    plan.result.accepted = len(proof.accepted)
     if job.validation_enabled:
         names = TableNames.of(config, job)
         open_windows = {window.key: window.reason for window in proof.windows if not window.settled}

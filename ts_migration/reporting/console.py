@@ -16,7 +16,7 @@ from rich.text import Text
 from ts_migration.reporting.figures import duration_text
 from ts_migration.reporting.next_steps import NextStep
 from ts_migration.reporting.page import ShownCheck
-from ts_migration.reporting.results import MigrationResults, TableResult, WindowResult
+from ts_migration.reporting.results import WORST, MigrationResults, TableResult, WindowResult
 from ts_migration.reporting.visible import visible
 from ts_migration.reporting.words import summary
 
@@ -38,7 +38,8 @@ class Report:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         narrow = options.max_width < NARROW
         yield _summary_list(self.results) if narrow else summary_table(self.results)
-        yield Text(f"\n{summary(self.results).found}", style=STYLES[self.results.status])
+        told = summary(self.results)
+        yield Text(f"\n{told.headline}. {told.found}", style=STYLES[self.results.status])
         yield from _open_windows(self.results, narrow=narrow)
         yield from _table_checks(self.results, narrow=narrow)
         if self.results.next_step is not None:
@@ -61,7 +62,8 @@ def summary_table(results: MigrationResults) -> Table:
             _plain(table.source),
             _plain(table.bucket),
             status_text(table.status),
-            f"{table.statuses['proven']:,} of {len(table.windows):,} proven",
+            f"{table.statuses['proven']:,} of {len(table.windows):,} proven"
+            + (f", {table.accepted:,} accepted" if table.accepted else ""),
             f"{table.rows:,}",
             f"{table.points:,}",
             f"{table.values:,}",
@@ -130,12 +132,13 @@ def _open_windows(results: MigrationResults, *, narrow: bool) -> Iterator[Render
 
 
 def _table_checks(results: MigrationResults, *, narrow: bool) -> Iterator[RenderableType]:
-    """Checks of whole tables that failed."""
+    """Checks of whole tables, where one failed or has a remark."""
     for table in results.tables:
-        failed = tuple(ShownCheck.of(check, SHOWN_EVIDENCE) for check in table.table_checks if not check.passed)
-        if failed:
-            yield Text(f"\n{visible(table.job)}, the whole table:", style=STYLES["failed"])
-            yield _checks(failed, narrow=narrow)
+        shown = tuple(ShownCheck.of(check, SHOWN_EVIDENCE) for check in table.table_checks)
+        worst = next((status for status in WORST if any(check.status == status for check in shown)), "proven")
+        if worst != "proven":
+            yield Text(f"\n{visible(table.job)}, the whole table:", style=STYLES[worst])
+            yield _checks(shown, narrow=narrow)
 
 
 def _checks(checks: tuple[ShownCheck, ...], *, narrow: bool) -> RenderableType:

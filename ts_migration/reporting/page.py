@@ -62,6 +62,7 @@ class ShownCheck:
                     point=shortened(point.point, _POINT_LENGTH),
                     expected=shortened(point.expected, _POINT_LENGTH),
                     actual=shortened(point.actual, _POINT_LENGTH),
+                    trail=shortened(point.trail, _LINE_LENGTH),
                 )
                 for point in points
             ),
@@ -146,7 +147,7 @@ def first_to_look_at(sections: Sequence[TablePage]) -> tuple[ShownWindow, ...]:
         ((rank, each) for page in sections for rank, each in enumerate(page.shown)), key=lambda entry: entry[0]
     )
     failed = [each for _, each in ranked if each.window.status == "failed"]
-    chosen = (failed or [each for _, each in ranked])[:SHOWN_FIRST]
+    chosen = (failed or [each for _, each in ranked if not each.window.accepted])[:SHOWN_FIRST]
     return tuple(sorted(chosen, key=lambda each: (each.table, each.number)))
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from ts_migration.manifests import VerdictRecord, now_text
-from ts_migration.reporting.next_steps import NextStep, next_step
+from ts_migration.reporting.next_steps import NextStep, Standing, next_step, together
 from ts_migration.reporting.surroundings import Setting
 from ts_migration.reporting.throughput import StageResult, stage_results
 from ts_migration.reporting.values import ResultValue
@@ -48,6 +48,14 @@ class WindowResult(ResultValue):
     stages: tuple[StageResult, ...] = Field(default=(), description="The same with counts, bytes and rates.")
     checks: tuple[VerdictRecord, ...] = Field(description="The verdicts of the five checks, latest.")
     digest: str = Field(default="", description="Digest of the verdicts' manifest; empty where there is none.")
+    accepted: str | None = Field(
+        default=None, description="Who accepted it, when and why, where it passed and is not proven; null where nobody."
+    )
+
+    @property
+    def cleared(self) -> bool:
+        """Proven, or passed and accepted."""
+        return self.status == "proven" or self.accepted is not None
 
     @property
     def checks_passed(self) -> int:
@@ -85,7 +93,15 @@ class TableResult(ResultValue):
     settings: dict[str, Setting] = Field(
         default_factory=dict, description="Key of the job in the configuration -> value, defaults included."
     )
-    next_step: NextStep | None = Field(default=None, description="What to run next for this table.")
+    next_step: NextStep | None = Field(
+        default=None, description="What to run next for this table; null where it is of no configuration."
+    )
+    accepted: int = Field(default=0, description="Windows that are not proven and were accepted.")
+
+    @property
+    def cleared(self) -> bool:
+        """Every window is proven or accepted, and no check of the whole table failed."""
+        return all(window.cleared for window in self.windows) and all(check.passed for check in self.table_checks)
 
 
 class MigrationResults(ResultValue):
@@ -104,8 +120,13 @@ class MigrationResults(ResultValue):
         default_factory=dict, description="Variables that say where the systems are; URLs without credentials."
     )
     versions: dict[str, str] = Field(default_factory=dict, description="Program or package -> version.")
-    next_step: NextStep | None = Field(default=None, description="What to run next for the table that needs it most.")
+    next_step: NextStep | None = Field(default=None, description="What to run next; null as that of a table.")
     tables: tuple[TableResult, ...]
+
+    @property
+    def cleared(self) -> bool:
+        """Everything is proven or accepted."""
+        return all(table.cleared for table in self.tables)
 
     @property
     def file_name(self) -> str:
@@ -140,7 +161,7 @@ def results_of(
         proofs: one per job, in the order of the configuration.
         kind: what ran.
         table_checks: job name -> verdicts of its whole table.
-        job_settings: job name -> its keys.
+        job_settings: job name -> its keys; a table without them is of no configuration.
         settings: keys that apply to all jobs.
         environment: where the systems are, without secrets.
         versions: of what ran.
@@ -160,7 +181,7 @@ def results_of(
         settings=dict(settings or {}),
         environment=dict(environment or {}),
         versions=dict(versions or {}),
-        next_step=worst.next_step if worst else None,
+        next_step=next_step(together([_standing(table) for table in tables]), configuration) if job_settings else None,
         tables=tables,
     )
 
@@ -173,29 +194,22 @@ def table_result(
 ) -> TableResult:
     """The result of one table."""
     windows = tuple(_window_result(window) for window in proof.windows)
-    table_failed = any(not check.passed and check.severity == "ERROR" for check in table_checks)
-    reasons, rules = (
-        _sums(window.quarantined_by_reason for window in windows),
-        _sums(window.rewritten_by_rule for window in windows),
-    )
-    quarantined, refused = (sum(window.quarantined for window in windows), sum(window.refused for window in windows))
-    kept_out = quarantined + refused + sum(rules.values())
-    return TableResult(
+    result = TableResult(
         job=proof.job,
         source=proof.source,
         bucket=proof.bucket,
         measurement=proof.measurement,
         start=windows[0].start if windows else None,
         end=windows[-1].end if windows else None,
-        status="failed" if table_failed else proof.status.value,
+        status="failed" if _failed(table_checks) else proof.status.value,
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
         values=proof.values,
-        quarantined=quarantined,
-        quarantined_by_reason=reasons,
-        rewritten_by_rule=rules,
-        refused=refused,
+        quarantined=sum(window.quarantined for window in windows),
+        quarantined_by_reason=_sums(window.quarantined_by_reason for window in windows),
+        rewritten_by_rule=_sums(window.rewritten_by_rule for window in windows),
+        refused=sum(window.refused for window in windows),
         bytes=sum(window.bytes for window in windows),
         checks_passed=sum(window.checks_passed for window in windows),
         checks=sum(len(window.checks) for window in windows),
@@ -204,10 +218,26 @@ def table_result(
         windows=windows,
         table_checks=table_checks,
         settings=dict(settings or {}),
-        next_step=next_step(
-            proof.job, proof.statuses, kept_out, table_failed=table_failed, configuration=configuration
-        ),
+        accepted=len(proof.accepted),
     )
+    if settings is None:
+        return result
+    return result.model_copy(update={"next_step": next_step(_standing(result), configuration)})
+
+
+def _standing(table: TableResult) -> Standing:
+    return Standing(
+        statuses=table.statuses,
+        accepted=table.accepted,
+        kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
+        table_failed=_failed(table.table_checks),
+        validated=table.settings.get("validation_enabled") is not False,
+        job=table.job,
+    )
+
+
+def _failed(checks: tuple[VerdictRecord, ...]) -> bool:
+    return any(not check.passed and check.severity == "ERROR" for check in checks)
 
 
 def _window_result(window: WindowProof) -> WindowResult:
@@ -232,6 +262,7 @@ def _window_result(window: WindowProof) -> WindowResult:
         stages=stage_results(window.works),
         checks=window.verdicts,
         digest=window.digest,
+        accepted=window.accepted,
     )
 
 

@@ -33,6 +33,18 @@ _WORDS: dict[Status, tuple[str, str]] = {
 }
 """What is said of one window and of several."""
 
+_MEANS: dict[Status, str] = {
+    "proven": (
+        "As far as this range of time goes, applications can be switched over; the cutover asks the source once more "
+        "whether something newer has come."
+    ),
+    "passed": "Applications must wait until somebody has looked at what was kept out or tolerated and accepted it.",
+    "failed": "Applications must not be switched over. What differs is named below, point by point.",
+    "stale": "Applications must wait until the windows are checked again.",
+    "missing": "Applications must wait until the migration has finished and is proven.",
+}
+"""What a status means for the applications."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -46,7 +58,11 @@ class Summary:
 def summary(results: MigrationResults) -> Summary:
     """The overall status in words."""
     found = " ".join(filter(None, (_found(results), _others(results))))
-    return Summary(HEADLINES[results.status], found, _meaning(results))
+    if results.status == "passed" and results.cleared:
+        accepted = sum(table.accepted for table in results.tables)
+        text = f"{found} Somebody has accepted {'it' if accepted == 1 else 'them'}, by name and with a reason."
+        return Summary("Passed and accepted", text, _MEANS["proven"])
+    return Summary(HEADLINES[results.status], found, _MEANS[results.status])
 
 
 def counted(results: MigrationResults) -> dict[Status, int]:
@@ -84,21 +100,6 @@ def _others(results: MigrationResults) -> str:
         f"{counts[status]:,} {text}" for status, text in words.items() if counts[status] and status != results.status
     ]
     return f"The others: {', '.join(others)}." if others else ""
-
-
-def _meaning(results: MigrationResults) -> str:
-    return {
-        "proven": (
-            "As far as this range of time goes, applications can be switched over; the cutover asks the source once "
-            "more whether something newer has come."
-        ),
-        "passed": (
-            "Applications should wait until somebody has looked at what was kept out or tolerated and has accepted it."
-        ),
-        "failed": "Applications must not be switched over. What differs is named below, point by point.",
-        "stale": "Applications must wait until the windows are checked again.",
-        "missing": "Applications must wait until the migration has finished and is proven.",
-    }[results.status]
 
 
 def _tables(count: int) -> str:

@@ -92,10 +92,10 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """Window -> rows that the source counts; what is not named has a thousand."""
     counted: dict[str, int] = {}
 
-    def rows_per_window(query: object, database: str, table: str, windows: list[Window]) -> dict[str, int]:
-        return {window.key: counted.get(window.key, 1000) for window in windows}
+    def window_rows(query: object, database: str, table: str, windows: list[Window]) -> tuple[int, ...]:
+        return tuple(counted.get(window.key, 1000) for window in windows)
 
-    monkeypatch.setattr(execution, "rows_per_window", rows_per_window)
+    monkeypatch.setattr(execution, "window_rows", window_rows)
     yield counted
 
 
@@ -138,7 +138,7 @@ def test_one_window_alone_is_not_counted_beforehand(monkeypatch: pytest.MonkeyPa
     def never(*_: object) -> None:
         raise AssertionError("the source was asked for nothing")
 
-    monkeypatch.setattr(execution, "rows_per_window", never)
+    monkeypatch.setattr(execution, "window_rows", never)
     window = JOB.grid.window(JANUARY)
 
     assert _groups(JOB, [window], proof_with({}), SimpleNamespace()) == [Group((JANUARY,))]

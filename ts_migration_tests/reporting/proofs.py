@@ -33,4 +33,6 @@ def proof(failed: bool = True) -> TableProof:
 
 def results(failed: bool = True) -> MigrationResults:
     """Their results."""
-    return results_of([proof(failed)], "validation", configuration="migration_config.yaml")
+    return results_of(
+        [proof(failed)], "validation", job_settings={proof().job: {}}, configuration="migration_config.yaml"
+    )

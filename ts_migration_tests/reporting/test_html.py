@@ -116,7 +116,23 @@ def test_evidence_is_read_as_points_only_where_it_is_of_points() -> None:
     )
     extra = point_difference("extra: m f at 2023-02-01T00:00:00.5Z: bucket has 'x' (string)")
     assert extra == PointDifference("extra", "m f", "2023-02-01T00:00:00.5Z", "", "'x' (string)")
+    text = point_difference(
+        "changed: m f at 2023-02-01T00:00:00Z: expected 'a, bucket has; b' (string), bucket has 1 (integer)"
+    )
+    assert text is not None
+    assert (text.expected, text.actual) == ("'a, bucket has; b' (string)", "1 (integer)")
     assert point_difference("field 'f': Timestream has 3 values now, 2 were encoded") is None
+
+
+def test_a_point_that_was_followed_through_all_places_shows_what_each_has() -> None:
+    told = "Timestream has 1.0 (float), export has 1.0 (float), line protocol has 2.0 (float), bucket has nothing; broken by the conversion"
+    found = point_difference(f"changed: m f at 2023-02-01T00:00:00Z: {told}")
+    assert found == PointDifference("changed", "m f", "2023-02-01T00:00:00Z", "1.0 (float)", "", told)
+    unseen = point_difference(
+        "extra: m f at 2023-02-01T00:00:00Z: Timestream not looked at (gone), export has nothing, bucket has 1 (integer)"
+    )
+    assert unseen is not None
+    assert (unseen.expected, unseen.actual) == ("", "1 (integer)")
 
 
 def test_a_proven_migration_says_so_in_words_and_shows_no_window_to_look_at() -> None:

@@ -9,6 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from ts_migration.config import Environment, parse_config
+from ts_migration.manifests import AcceptanceManifest, VerdictRecord
+from ts_migration.reporting.html import report_html
 from ts_migration.reporting.json_schema import results_schema
 from ts_migration.reporting.results import MigrationResults, results_of
 from ts_migration.reporting.surroundings import (
@@ -18,6 +20,8 @@ from ts_migration.reporting.surroundings import (
     versions,
     without_credentials,
 )
+from ts_migration.reporting.words import summary
+from ts_migration.stages.currency import window_range
 from ts_migration.stages.proof import TableProof, WindowManifests, window_proof
 from ts_migration_tests.embedded_stack import CHECKOUT, configuration
 from ts_migration_tests.reporting.example import example
@@ -118,41 +122,70 @@ def test_kept_out_rows_are_told_by_their_reasons_the_commonest_first() -> None:
     assert table.windows[0].quarantined_by_reason == {"line feed": 1, "NaN": 2}
 
 
-def test_a_table_whose_windows_are_proven_is_failed_where_a_check_of_the_whole_table_failed() -> None:
-    good = proof(failed=False)
-    wrong = {good.job: (verdict("totals", passed=False, evidence=("field 'f' differs",)),)}
-    assert results_of([good], "validation").status == "proven"
-    found = results_of([good], "validation", table_checks=wrong)
-    assert (found.status, found.tables[0].status) == ("failed", "failed")
-    assert found.next_step is not None
-    assert found.next_step.command is not None
-    assert found.next_step.command.startswith("ts-migration validate ")
-
-
-def test_the_next_command_is_of_the_table_that_needs_it_most() -> None:
-    untouched = TableProof(
-        "new table", "d.n", "b", "n", (window_proof(proof().windows[3].window, WindowManifests(), STANDING),)
+def told(*proofs: TableProof, **checks: VerdictRecord) -> MigrationResults:
+    """Results of jobs of a configuration; `totals` of the first one's table."""
+    return results_of(
+        proofs,
+        "validation",
+        table_checks={proofs[0].job: tuple(checks.values())},
+        job_settings={proof.job: {} for proof in proofs},
+        configuration="my config.yaml",
     )
-    done = proof(failed=False)
 
-    def command(*proofs: TableProof) -> str | None:
-        step = results_of(proofs, "validation", configuration="my config.yaml").next_step
-        return step.command if step else ""
 
+def command(*proofs: TableProof, **checks: VerdictRecord) -> str | None:
+    step = told(*proofs, **checks).next_step
+    assert step is not None
+    return step.command
+
+
+def test_a_table_whose_windows_are_proven_is_failed_where_a_check_of_the_whole_table_failed() -> None:
+    good = replace(proof(failed=False), job="good")
+    totals = verdict("totals", passed=False, evidence=("field 'f' differs",))
+    assert told(good).status == "proven"
+    found = told(good, totals=totals)
+    assert (found.status, found.tables[0].status) == ("failed", "failed")
+    assert command(good, totals=totals) == "ts-migration validate --config 'my config.yaml' --only good"
+
+
+def test_the_next_command_is_of_the_one_table_that_is_open_or_of_all() -> None:
+    nothing = window_proof(proof().windows[3].window, WindowManifests(), STANDING)
+    untouched = TableProof("new table", "d.n", "b", "n", (nothing,))
+    done = replace(proof(failed=False), job="done")
     assert command(done) is None
     assert command(done, untouched) == "ts-migration execute --config 'my config.yaml' --only 'new table'"
-    assert command(untouched, replace(proof(), job="broken")) == (
-        "ts-migration execute --config 'my config.yaml' --only broken"
-    )
+    assert command(done, untouched, proof()) == "ts-migration execute --config 'my config.yaml'"
     passed = replace(done, job="odd", windows=(replace(proof().windows[2], quarantined=1),))
     assert command(done, passed) == "ts-migration quarantine list --config 'my config.yaml' --only odd"
+    assert [table.next_step.command is None for table in told(done, passed).tables if table.next_step] == [True, False]
+
+
+def test_a_table_of_no_configuration_has_no_next_command() -> None:
+    found = results_of([proof()], "validation")
+    assert (found.next_step, found.tables[0].next_step) == (None, None)
+
+
+def test_a_window_that_passed_and_was_accepted_leaves_nothing_to_do() -> None:
+    window = proof().windows[2]
+    acceptance = AcceptanceManifest(
+        database="d", table="t", job="odd", window=window_range(window.window), verdicts="a" * 64, found="a tolerance",
+        reason="a test of ours", accepted_by="ana@grid",
+    )  # fmt: skip
+    odd = replace(proof(), job="odd", windows=(window,))
+    accepted = replace(odd, windows=(replace(window, acceptance=acceptance),))
+    assert summary(told(odd)).headline == "Passed, not proven"
+    assert command(odd) == "ts-migration validate --config 'my config.yaml' --only odd"
+    found = told(accepted)
+    assert (found.status, found.tables[0].accepted, command(accepted)) == ("passed", 1, None)
+    assert summary(found).headline == "Passed and accepted"
+    assert "<b>Accepted</b> by ana@grid at" in report_html(found)
 
 
 def test_settings_are_told_with_their_defaults_and_times_as_people_write_them() -> None:
     config = parse_config(configuration("load_data"))
-    told = job_settings(config.migration_jobs[0])
-    assert (told["start_time"], told["end_time"]) == ("2023-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
-    assert (told["batch_size"], told["mapping.single_measure"]) == (10_000, "field_per_measure_name")
+    keys = job_settings(config.migration_jobs[0])
+    assert (keys["start_time"], keys["end_time"]) == ("2023-01-01T00:00:00Z", "2025-01-01T00:00:00Z")
+    assert (keys["batch_size"], keys["mapping.single_measure"]) == (10_000, "field_per_measure_name")
     assert common_settings(config)["validation_rules.sample_accuracy_threshold"] == 1.0
 
 
@@ -163,8 +196,7 @@ def test_no_secret_and_no_credential_of_a_url_is_told() -> None:
         influxdb_org="o",
         influxdb_token=SecretStr("hunter2"),
     )
-    told = told_variables(environment)
-    assert told == {
+    assert told_variables(environment) == {
         "S3_EXPORT_BUCKET": "exports",
         "INFLUXDB_URL": "https://influx.example:8086/base",
         "INFLUXDB_ORG": "o",
