@@ -7,6 +7,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-first-run",
           "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe")  # fmt: skip
+ANSWER_S = 30
 
 
 def installed() -> str | None:
@@ -41,12 +43,8 @@ class Browser:
 
     def call(self, method: str, **parameters: Any) -> Any:
         """A command of the DevTools protocol; its result."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self.to_browser, json.dumps(message).encode() + b"\0")
-        while (answer := self._next()).get("id") != self._number:
+        number = self._send(method, **parameters)
+        while (answer := self._next()).get("id") != number:
             pass
         assert "error" not in answer, answer
         return answer["result"]
@@ -114,8 +112,18 @@ class Browser:
         answer = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)
         path.write_bytes(base64.b64decode(answer["data"]))
 
+    def _send(self, method: str, **parameters: Any) -> int:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self.to_browser, json.dumps(message).encode() + b"\0")
+        return self._number
+
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self.from_browser], [], [], ANSWER_S)
+            assert ready, f"the browser has been silent for {ANSWER_S} s"
             piece = os.read(self.from_browser, 1 << 20)
             assert piece, "the browser has ended"
             self._rest += piece
@@ -132,6 +140,9 @@ class Browser:
             self.complaints.append(parameters["entry"]["text"])
         elif method == "Runtime.consoleAPICalled":
             self.complaints.append(json.dumps(parameters["args"]))
+        elif method == "Page.javascriptDialogOpening":
+            self.complaints.append(f"a dialog: {parameters['message']}")
+            self._send("Page.handleJavaScriptDialog", accept=False)
         elif method == "Network.requestWillBeSent" and not parameters["request"]["url"].startswith(("file:", "data:")):
             self.requested.append(parameters["request"]["url"])
 
