@@ -39,12 +39,14 @@ from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
-from ts_migration.validation.digest import Coverage, coverage_from_bytes
+from ts_migration.validation.digest import Coverage, bin_window, coverage_from_bytes
 from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FramesManifest
+from ts_migration.validation.hashing import TIME_BINS
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading
 from ts_migration.validation.record_count import check_record_count
 from ts_migration.validation.refused_lines import refused_blocks
@@ -106,10 +108,12 @@ def check_window(
         counts = pool.submit(source_counts, query, described, mapping, window)
         chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
-        reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
+        bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
+        reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        differences = _differences(bucket, chain, mapping, window, reading, target, policy)
+        refused = _refused(bucket, place, chain.loaded)
+        differences = _differences(bucket, chain, mapping, window, reading, target, policy, refused)
     verdicts = judge(reading, mapping, window, differences)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
@@ -131,6 +135,7 @@ def _reading(
     pool: ThreadPoolExecutor,
     counts: "Future[SourceCounts]",
     sample: "Future[pl.DataFrame]",
+    bins: "Future[tuple[int, ...] | None]",
     chain: Chain,
     mapping: Mapping,
     window: Window,
@@ -145,7 +150,8 @@ def _reading(
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
     coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
     refused = _refused(bucket, place, chain.loaded)
-    told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
+    told = _source_reading(counts.result(), sample.result(), bins.result(), mapping, chain)
+    asked = figures.result()
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
     )
@@ -217,7 +223,20 @@ def _belonging_together(
     return chain
 
 
-def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
+def _bin_rows(
+    query: TimestreamQuery, job: MigrationJob, window: Window, counts: "Future[SourceCounts]", exported: int
+) -> tuple[int, ...] | None:
+    """Rows of each time bin in Timestream now; not asked where it has as many rows as were exported."""
+    if counts.result().total_rows == exported:
+        return None
+    parts = [bin_window(window, index) for index in range(TIME_BINS)]
+    rows = window_rows(query, job.source_database, job.source_table, [part for part in parts if not part.empty])
+    return (*rows, *(0 for part in parts if part.empty))
+
+
+def _source_reading(
+    counts: SourceCounts, sample: pl.DataFrame, bins: tuple[int, ...] | None, mapping: Mapping, chain: Chain
+) -> SourceReading:
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if chain.converted.altered and not sample.is_empty():
@@ -231,6 +250,7 @@ def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping
         sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
         sample_quarantined=left_out,
         unmapped=counts.unmapped,
+        bin_rows=bins,
     )
 
 
@@ -319,11 +339,18 @@ def _differences(
     reading: Reading,
     target: Target,
     policy: RetryPolicy,
+    refused: list[Block],
 ) -> Differences | None:
-    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
+    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it.
+
+    Refused lines are accounted for: their points are not missing.
+    """
 
     def blocks(part: Window) -> Iterator[Block]:
-        return reader.points(target, chain.loaded.bucket, mapping.measurement, part)
+        yield from reader.points(target, chain.loaded.bucket, mapping.measurement, part)
+        for block in refused:
+            if part.contains(int(block.times[0])):
+                yield block
 
     try:
         return retrying(
