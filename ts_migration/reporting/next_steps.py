@@ -25,7 +25,7 @@ class Standing:
         statuses: status -> windows.
         accepted: windows that passed and were accepted.
         kept_out: rows and lines that the bucket does not hold as the source does.
-        table_failed: whether a check of a whole table failed.
+        table_failed: whether a check of a whole table did not pass.
         validated: whether the job is checked at all.
         job: its name; None for all jobs of the configuration.
     """
@@ -85,7 +85,7 @@ def next_step(standing: Standing, configuration: str | None = None) -> NextStep:
     if stale := statuses["stale"]:
         return run(f"does again what no longer holds of {windows(stale)}", "execute")
     if standing.table_failed:
-        return run("reads both systems again: a check of a whole table failed", "validate")
+        return run("reads both systems again: a check of a whole table did not pass", "validate")
     if passed := statuses["passed"] - standing.accepted:
         accept = "where that may be: ts-migration accept JOB --reason TEXT"
         if standing.kept_out:

@@ -72,7 +72,7 @@ class TableResult(ResultValue):
     measurement: str
     start: str | None = Field(default=None, description="Start of its first window, RFC 3339, included.")
     end: str | None = Field(default=None, description="End of its last window, RFC 3339, excluded.")
-    status: Status = Field(description="The worst of its windows; failed too where a check of the whole table failed.")
+    status: Status = Field(description="The worst of its windows and of the checks of the whole table.")
     statuses: dict[str, int] = Field(description="Status -> windows.")
     rows: int
     points: int
@@ -201,7 +201,7 @@ def table_result(
         measurement=proof.measurement,
         start=windows[0].start if windows else None,
         end=windows[-1].end if windows else None,
-        status="failed" if _failed(table_checks) else proof.status.value,
+        status=_with_table_checks(proof.status.value, table_checks),
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
@@ -230,14 +230,18 @@ def _standing(table: TableResult) -> Standing:
         statuses=table.statuses,
         accepted=table.accepted,
         kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
-        table_failed=_failed(table.table_checks),
+        table_failed=not all(check.passed for check in table.table_checks),
         validated=table.settings.get("validation_enabled") is not False,
         job=table.job,
     )
 
 
-def _failed(checks: tuple[VerdictRecord, ...]) -> bool:
-    return any(not check.passed and check.severity == "ERROR" for check in checks)
+def _with_table_checks(status: Status, checks: Sequence[VerdictRecord]) -> Status:
+    """The worst of a table's windows and of its own checks: an error fails it, a warning leaves it passed."""
+    open_checks = {check.severity for check in checks if not check.passed}
+    if not open_checks:
+        return status
+    return min(status, "failed" if "ERROR" in open_checks else "passed", key=WORST.index)
 
 
 def _window_result(window: WindowProof) -> WindowResult:

@@ -78,13 +78,18 @@ def _found(results: MigrationResults) -> str:
             f"All {windows(total)} of {_tables(len(results.tables))} hold in InfluxDB exactly what Timestream holds: "
             f"{values:,} values were compared and nothing was left out."
         )
-    if results.status == "failed" and not counts["failed"]:
-        names = ", ".join(table.job for table in results.tables if table.status == "failed")
-        return f"The windows agree, but a check of a whole table failed: {names}."
+    if not counts[results.status]:
+        return f"No single window is the cause, but checks of whole tables did not pass: {_open_checks(results)}."
     where = sum(bool(table.statuses.get(results.status)) for table in results.tables)
     one, several = _WORDS[results.status]
     count = counts[results.status]
     return f"{count:,} of {windows(total)}, in {_tables(where)}, {one if count == 1 else several}."
+
+
+def _open_checks(results: MigrationResults) -> str:
+    """Tables with the names of their own checks that did not pass."""
+    found = {table.job: [check.check for check in table.table_checks if not check.passed] for table in results.tables}
+    return "; ".join(f"{job} ({', '.join(names)})" for job, names in found.items() if names)
 
 
 def _others(results: MigrationResults) -> str:

@@ -145,7 +145,17 @@ def test_a_table_whose_windows_are_proven_is_failed_where_a_check_of_the_whole_t
     assert told(good).status == "proven"
     found = told(good, totals=totals)
     assert (found.status, found.tables[0].status) == ("failed", "failed")
+    assert "checks of whole tables did not pass: good (totals)." in summary(found).found
     assert command(good, totals=totals) == "ts-migration validate --config 'my config.yaml' --only good"
+
+
+def test_a_warning_of_the_whole_table_that_did_not_pass_leaves_it_passed() -> None:
+    good = replace(proof(failed=False), job="good")
+    late = verdict("late_arrivals", passed=False, severity="WARN")
+    found = told(good, late=late)
+    assert (found.status, found.cleared) == ("passed", False)
+    assert summary(found).headline == "Passed, not proven"
+    assert told(good, late=verdict("cardinality", severity="WARN")).status == "proven"
 
 
 def test_the_next_command_is_of_the_one_table_that_is_open_or_of_all() -> None:
