@@ -112,6 +112,8 @@ class WindowProof:
     verdicts: tuple[VerdictRecord, ...] = ()
     digest: str = ""
     """Digest of the verdicts' manifest: what an acceptance names."""
+    finding: str = ""
+    """The reason without who accepted it."""
     acceptance: AcceptanceManifest | None = None
     """Who accepted the window, which passed and is not proven, with these very verdicts; None where nobody did."""
 
@@ -328,14 +330,16 @@ def window_proof(
     whole = export is not None and converted is not None and loaded is not None and not broken
     status, reason = _status(window, manifests, standing, broken, validated=validated)
     acceptance = _standing_acceptance(manifests, status)
+    told = ""
     if acceptance:
-        reason += f"; {acceptance.text}"
+        told = f"; {acceptance.text}"
     elif manifests.acceptance and status is not WindowStatus.PROVEN:
-        reason += f"; was {manifests.acceptance.text}: that was of other verdicts, and holds no more"
+        told = f"; was {manifests.acceptance.text}; that holds no more"
     return WindowProof(
         window=window,
         status=status,
-        reason=reason,
+        reason=reason + told,
+        finding=reason,
         exported=export is not None and export.window == window_range(window),
         loaded=whole,
         settled=status in (WindowStatus.PROVEN, WindowStatus.PASSED) or (whole and not validated),

@@ -176,7 +176,7 @@ def _rows_of_strata(
     ]
     # Rows of an answer come in any order; the same seed is to draw the same.
     series.sort(key=lambda one: str(one.identity))
-    draws = draws_of(series, window, count, draw)
+    draws = draws_of(series, count, draw)
     with ThreadPoolExecutor(_QUERIES_AT_A_TIME) as pool:
         told = pool.map(lambda sql: list(query.rows(sql)), times_queries(table, columns, window, draws))
         times = {_integer(row["draw"]): _integer(row["time_ns"]) for rows in told for row in rows}

@@ -5,6 +5,7 @@ every n-th is taken, so that the middle of a hundred thousand is drawn as often 
 """
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -56,23 +57,26 @@ def series_query(table: str, columns: Sequence[str], window: Window, count: int,
     return f"SELECT {listed} FROM ({numbered}) WHERE mod(series_number + {draw.randrange(2**31)}, {step}) = 0"
 
 
-def draws_of(series: Sequence[Series], window: Window, count: int, draw: random.Random) -> list[Draw]:
+def draws_of(series: Sequence[Series], count: int, draw: random.Random) -> list[Draw]:
     """`count` draws over series and time, fewer where there are not so many rows.
 
-    The draws are dealt to the series in turn, no more to one than it has rows. The window's data is cut into as many
-    stretches as there are draws; each draw has one of them, in random order, and a random time in it. Where its series
-    has no row from there on, or none before, the time is random within the life of the series.
+    The draws are dealt to the series in turn, no more to one than it has rows. The time of all of them is cut into as
+    many stretches as there are draws; each draw has one of them, those of a series evenly far apart, and a random time
+    in it. Where its series has no row from there on, or none before, the time is random within the life of the series.
     """
-    dealt = _dealt(series, count, draw)
+    dealt = Counter(_dealt(series, count, draw))
     if not dealt:
         return []
-    first, last = min(one.first_ns for one in dealt), max(one.last_ns for one in dealt)
-    stretches = list(range(len(dealt)))
-    draw.shuffle(stretches)
+    first, last, total = min(one.first_ns for one in dealt), max(one.last_ns for one in dealt), dealt.total()
+    places: list[tuple[float, Series]] = []
+    for one, number in dealt.items():
+        phase = draw.random()
+        places += [((index + phase) / number, one) for index in range(number)]
+    places.sort(key=lambda place: place[0])
     found = []
-    for one, stretch in zip(dealt, stretches, strict=True):
-        start = first + (last + 1 - first) * stretch // len(dealt)
-        end = max(start + 1, first + (last + 1 - first) * (stretch + 1) // len(dealt))
+    for stretch, (_, one) in enumerate(places):
+        start = first + (last + 1 - first) * stretch // total
+        end = max(start + 1, first + (last + 1 - first) * (stretch + 1) // total)
         offset = draw.randrange(start, end)
         if not one.first_ns <= offset <= one.last_ns:
             offset = draw.randrange(one.first_ns, one.last_ns + 1)

@@ -3,8 +3,13 @@
 import dagster as dg
 import pytest
 
-from ts_migration.orchestration.check_state import is_materialized, standing_partitions
-from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION
+from ts_migration.orchestration.check_state import (
+    failed_table_checks,
+    is_materialized,
+    standing_partitions,
+    table_check,
+)
+from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
 
 BUCKET = dg.AssetKey(["grid", "load", "influxdb_bucket"])
 MIGRATED = dg.AssetKey(["grid", "load", "migrated"])
@@ -46,3 +51,31 @@ def test_a_table_that_was_taken_back_is_not_rolled_up(instance):
     report(instance, MIGRATED)
     report(instance, MIGRATED, tags=TAKEN_BACK)
     assert not is_materialized(instance, MIGRATED)
+
+
+NAMES = TableNames(("grid", "load"))
+
+
+def judge(instance, check, passed, severity=dg.AssetCheckSeverity.ERROR):
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(asset_key=MIGRATED, check_name=check, passed=passed, severity=severity)
+    )
+
+
+def test_a_check_of_the_whole_table_that_failed_last_is_named_until_it_passes(instance):
+    assert failed_table_checks(instance, NAMES) == ()
+    judge(instance, "totals", True)
+    judge(instance, "late_arrivals", False)
+    judge(instance, "all_windows_proven", False, dg.AssetCheckSeverity.WARN)
+    assert failed_table_checks(instance, NAMES) == ("late_arrivals",)
+    judge(instance, "late_arrivals", True)
+    assert failed_table_checks(instance, NAMES) == ()
+
+
+def test_a_table_is_accepted_where_its_windows_pass_with_a_warning_and_only_then(instance):
+    judge(instance, "all_windows_proven", True)
+    assert (table_check(instance, NAMES).passed, table_check(instance, NAMES).accepted) == (True, False)
+    judge(instance, "all_windows_proven", True, dg.AssetCheckSeverity.WARN)
+    assert (table_check(instance, NAMES).passed, table_check(instance, NAMES).accepted) == (True, True)
+    judge(instance, "all_windows_proven", False, dg.AssetCheckSeverity.WARN)
+    assert (table_check(instance, NAMES).passed, table_check(instance, NAMES).accepted) == (False, False)

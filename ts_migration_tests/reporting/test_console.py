@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from ts_migration.reporting.console import report, summary_table, windows_table
+from ts_migration.reporting.results import results_of
 from ts_migration_tests.reporting.example import example
-from ts_migration_tests.reporting.proofs import results
+from ts_migration_tests.reporting.proofs import proof, results
+from ts_migration_tests.stages.manifests import verdict
 
 
 def drawn(what: object, width: int = 200, **settings: object) -> str:
@@ -66,3 +68,12 @@ def test_a_proven_migration_needs_no_next_command() -> None:
     text = drawn(report(results(failed=False)))
     assert "All 2 windows of 1 table hold in InfluxDB exactly what Timestream holds" in " ".join(text.split())
     assert "Next:" not in text
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_check_of_the_whole_table_that_did_not_pass_is_shown_with_its_evidence(width: int) -> None:
+    wrong = verdict("query_equivalence", passed=False, evidence=("peak: 1 different",))
+    text = drawn(report(results_of([proof(failed=False)], "validation", table_checks={proof().job: (wrong,)})), width)
+    assert "the whole table:" in text
+    assert "query_equivalence" in text
+    assert "peak: 1 different" in text

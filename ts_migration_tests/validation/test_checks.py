@@ -184,6 +184,9 @@ def test_a_value_that_moved_to_another_time_or_series_fails_whatever_the_toleran
     """No count is off: it is missing at one place and too much at another."""
     verdicts = judged(bucket=at(0, **by)(BUCKET), count_tolerance=0.5, sample_threshold=0.5)
     assert "checksum" in failed(verdicts)
+    assert ("coverage" in failed(verdicts)) == ("tags" in by), (
+        "another time of the same bin is seen by the checksum alone"
+    )
     assert verdicts["record_count"].passed and verdicts["record_count"].severity is Severity.ERROR
     assert "they moved" in verdicts["checksum"].evidence[0]
 

@@ -49,7 +49,7 @@ def test_rows_of_given_times_come_whole_and_exact(table: Source) -> None:
 def test_a_sample_holds_distinct_rows_of_the_window_and_follows_its_seed(table: Source) -> None:
     window = Window(START, START + 100 * HOUR)
     first = sample_rows(table.query, table.schema, window, 20, seed=7)
-    assert 10 <= len(first) <= 20
+    assert 18 <= len(first) <= 20
     assert first.equals(sample_rows(table.query, table.schema, window, 20, seed=7))
     assert not first.equals(sample_rows(table.query, table.schema, window, 20, seed=8))
     assert first["time_ns"].n_unique() == len(first)
@@ -87,6 +87,11 @@ def test_a_sample_of_many_series_of_one_time_is_drawn_from_all_over_them(source:
     numbers = sorted(int(plant[1:]) for plant in found["plant"])
     assert len(numbers) == 40
     assert [len([number for number in numbers if number // 100 == part]) for part in range(4)] == [10] * 4
+    firsts = {
+        sample_rows(source.query, source.schema, Window(START, START + HOUR), 40, seed, 400)["plant"].min()
+        for seed in range(4)
+    }
+    assert len(firsts) > 1, "each sample begins with another series"
 
 
 def test_a_sample_of_one_series_is_drawn_from_all_over_its_life(source: Source) -> None:
