@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode, urlsplit
 
 from botocore.discovery import EndpointDiscoveryException
 from botocore.exceptions import (
@@ -216,6 +217,14 @@ class ExportBucket:
     def uri(self, key: str) -> str:
         """The s3:// URI of a key."""
         return f"s3://{self.name}/{key}"
+
+    def console_url(self, key: str) -> str | None:
+        """The object's page in the AWS console, or None where the bucket is not Amazon's. It holds no credentials."""
+        if not (urlsplit(self.client.meta.endpoint_url).hostname or "").endswith(".amazonaws.com"):
+            return None
+        region = self.client.meta.region_name
+        query = urlencode({"region": region, "prefix": key})
+        return f"https://{region}.console.aws.amazon.com/s3/object/{self.name}?{query}"
 
     def key_of(self, uri: str) -> str:
         """The key of an s3:// URI that must lie in this bucket.

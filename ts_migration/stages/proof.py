@@ -27,6 +27,7 @@ from ts_migration.manifests import (
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.load import load_settings
+from ts_migration.stages.work import StageWork, works_of
 from ts_migration.validation.table import WindowResult
 from ts_migration.windows import Window
 
@@ -102,6 +103,12 @@ class WindowProof:
     """Reason -> rows quarantined for it."""
     seconds: Dict[str, float] = field(default_factory=dict)
     """Stage -> seconds that its last work took."""
+    works: tuple[StageWork, ...] = ()
+    """The same with what was gone through in that time."""
+    merged: int = 0
+    """Rows that became one line with another row."""
+    empty: int = 0
+    """Rows without a single value: no point can be made of them."""
     verdicts: tuple[VerdictRecord, ...] = ()
     digest: str = ""
     """Digest of the verdicts' manifest: what an acceptance names."""
@@ -346,6 +353,9 @@ def window_proof(
         rewritten=converted.rewritten if converted else {},
         reasons=converted.reasons if converted else {},
         seconds={stage.stage: stage.seconds for stage in (export, converted, loaded, verdicts) if stage is not None},
+        works=tuple(works_of(export, converted, loaded, verdicts)),
+        merged=converted.merged if converted else 0,
+        empty=converted.empty if converted else 0,
         verdicts=verdicts.verdicts if verdicts else (),
         digest=verdicts.digest if verdicts else "",
         acceptance=acceptance,
