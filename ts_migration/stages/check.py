@@ -1,20 +1,17 @@
 """The check stage: both sides of one window read once, five verdicts, bound to the digests of what they judged.
 
-The checks themselves are pure functions of `validation`. Where the digests differ, the bins that differ are read again,
-from the export files and the bucket, to name the first differing points.
+The checks themselves are pure functions of `validation`. Where the sides differ, `location` names the first values that
+do, with what every place has of them.
 """
 
 import secrets
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import polars as pl
 
 from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
-from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
@@ -32,13 +29,16 @@ from ts_migration.manifests import (
 )
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
+from ts_migration.stages.location import locate
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.stages.target_reading import ask_figures, read_target
+from ts_migration.stages.trace import Chain, Places, with_all_columns
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.validation.blame import NOT_LOOKED, Trails, blamed
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
@@ -52,15 +52,6 @@ from ts_migration.validation.sample import check_sample, sampled_rows
 from ts_migration.validation.schema import check_schema
 from ts_migration.validation.verdict import Verdict, status_of
 from ts_migration.windows import Window
-
-
-@dataclass(frozen=True)
-class Chain:
-    """The manifests of one loaded window, each made from the one before."""
-
-    export: ExportManifest
-    converted: LineProtocolManifest
-    loaded: LoadManifest
 
 
 def check_window(
@@ -107,10 +98,12 @@ def check_window(
         chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
+    places = Places(window, mapping, chain, bucket, query, described, target)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        differences = _differences(bucket, chain, mapping, window, reading, target, policy)
-    verdicts = judge(reading, mapping, window, differences)
+        differences = _differences(places, place, reading, policy)
+    location = retrying(lambda: locate(places, reading, differences), policy)
+    verdicts = judge(reading, mapping, window, location.differences, location.trails)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
         database=job.source_database,
@@ -161,16 +154,21 @@ def _reading(
 
 
 def judge(
-    reading: Reading, mapping: Mapping, window: Window, differences: Differences | None = None
+    reading: Reading,
+    mapping: Mapping,
+    window: Window,
+    differences: Differences | None = None,
+    trails: Trails = NOT_LOOKED,
 ) -> tuple[Verdict, ...]:
-    """The five verdicts of a reading."""
-    return (
+    """The five verdicts of a reading; their stages are those that the trails show, where there are any."""
+    verdicts = (
         check_record_count(reading),
         check_checksum(reading, window, differences, mapping.measurement),
         check_sample(reading),
         check_schema(reading, mapping),
         check_coverage(reading, window),
     )
+    return tuple(blamed(verdict, trails) for verdict in verdicts)
 
 
 def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Mapping, bucket: ExportBucket) -> Chain:
@@ -221,24 +219,17 @@ def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if chain.converted.altered and not sample.is_empty():
-        accepted = say(_with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
+        accepted = say(with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,
         values=counts.field_values(mapping),
         first_ns=counts.first_ns,
         last_ns=counts.last_ns,
-        sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
+        sample=sampled_rows(with_all_columns(sample, mapping), mapping),
         sample_quarantined=left_out,
         unmapped=counts.unmapped,
     )
-
-
-def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
-    """A column that the source no longer has holds nothing but NULL."""
-    wanted = {tag.column for tag in mapping.tags} | {field.column for field in mapping.fields}
-    absent = sorted(wanted - set(frame.columns))
-    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
 def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
@@ -311,23 +302,11 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
     return refused_blocks(lines)
 
 
-def _differences(
-    bucket: ExportBucket,
-    chain: Chain,
-    mapping: Mapping,
-    window: Window,
-    reading: Reading,
-    target: Target,
-    policy: RetryPolicy,
-) -> Differences | None:
+def _differences(places: Places, place: WindowPlace, reading: Reading, policy: RetryPolicy) -> Differences | None:
     """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
-
-    def blocks(part: Window) -> Iterator[Block]:
-        return reader.points(target, chain.loaded.bucket, mapping.measurement, part)
-
+    refused = _refused(places.bucket, place, places.chain.loaded)
     try:
-        return retrying(
-            lambda: pinpoint(bucket, chain.export, chain.converted, mapping, window, reading, blocks), policy
-        )
-    except Missing:
+        return retrying(lambda: pinpoint(places, reading, refused), policy)
+    except Permanent:
+        # Gone, or not what their manifest says.
         return None

@@ -25,11 +25,16 @@ class Severity(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a difference came in."""
+    """Where a difference came in. SOURCE: Timestream itself changed after the export."""
 
+    SOURCE = "source"
     EXPORT = "export"
     CONVERSION = "conversion"
     LOAD = "load"
+
+
+STAGES = tuple(Stage)
+"""In the order of the flow."""
 
 
 class Status(StrEnum):

@@ -56,7 +56,7 @@ def test_after_rows_expired_in_the_source_nothing_of_the_migration_is_touched(mi
     expire(migration, days=10)
     found = migration.check()
     count = next(verdict for verdict in found.verdicts if verdict.check == "record_count")
-    assert (count.passed, count.stage) == (False, "export")
+    assert (count.passed, count.stage) == (False, "source")
     assert "Timestream holds fewer rows than were exported: expired or deleted since" in count.evidence[0]
     before = objects_of(migration)
 
