@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ts_migration.errors import MigrationError
-from ts_migration.orchestration.names import WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
+from ts_migration.orchestration.names import REMOVED_POINTS, WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
 from ts_migration.orchestration.tasks import Outcome
 
 NOT_PROVEN, PASSED, FAILED = "not proven", "passed", "failed"
@@ -55,6 +55,13 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         permanent=permanent,
         run_id=result.run_id,
     )
+
+
+def removed_points(result: dg.ExecuteInProcessResult) -> int:
+    """Points that a run of `repair` deleted from the bucket."""
+    events = result.get_asset_materialization_events()
+    told = [event.materialization.metadata.get(REMOVED_POINTS) for event in events]
+    return sum(int(str(value.value)) for value in told if value is not None)
 
 
 def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:

@@ -33,7 +33,7 @@ from ts_migration.stages.location import locate
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.stages.target_reading import ask_figures, read_target
-from ts_migration.stages.trace import Chain, Places, with_all_columns
+from ts_migration.stages.trace import Chain, Places, Sides, with_all_columns
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
@@ -98,10 +98,11 @@ def check_window(
         chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
-    places = Places(window, mapping, chain, bucket, query, described, target)
+    sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target)
+    places = Places(sides, query, described)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        differences = _differences(places, place, reading, policy)
+        differences = _differences(sides, refused_points(bucket, place, chain.loaded), reading, policy)
     location = retrying(lambda: locate(places, reading, differences), policy)
     verdicts = judge(reading, mapping, window, location.differences, location.trails)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
@@ -137,7 +138,7 @@ def _reading(
     held = chain.loaded.bucket
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
     coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
-    refused = _refused(bucket, place, chain.loaded)
+    refused = refused_points(bucket, place, chain.loaded)
     told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
@@ -288,7 +289,7 @@ def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tup
     return tuple(spoiled)
 
 
-def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
+def refused_points(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
     """The points of the lines that the server refused while loading: kept apart, they belong to the comparison."""
     if not loaded.refused_lines:
         return []
@@ -302,11 +303,10 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
     return refused_blocks(lines)
 
 
-def _differences(places: Places, place: WindowPlace, reading: Reading, policy: RetryPolicy) -> Differences | None:
+def _differences(sides: Sides, refused: list[Block], reading: Reading, policy: RetryPolicy) -> Differences | None:
     """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
-    refused = _refused(places.bucket, place, places.chain.loaded)
     try:
-        return retrying(lambda: pinpoint(places, reading, refused), policy)
+        return retrying(lambda: pinpoint(sides, reading, refused), policy)
     except Permanent:
         # Gone, or not what their manifest says.
         return None

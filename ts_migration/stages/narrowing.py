@@ -34,7 +34,7 @@ def source_suspects(places: Places) -> tuple[Suspect, ...]:
         Transient: a side failed for now.
     """
     found: list[Suspect] = []
-    stretches = [places.window]
+    stretches = [places.sides.window]
     for _ in range(LOOKS):
         if not stretches or len(found) >= EVIDENCE_ROWS:
             break
@@ -62,12 +62,12 @@ def _few_of(parts: list[Window], counts: dict[Window, int]) -> list[Window]:
 
 def _differing(places: Places, stretch: Window, parts: list[Window]) -> Iterator[tuple[Window, int]]:
     """Parts whose counts differ, with the larger count."""
-    columns = sorted({field.column for field in places.mapping.fields})
+    columns = sorted({field.column for field in places.sides.mapping.fields})
     there = [name for name in columns if name in {column.name for column in places.schema.columns}]
     numbered = [Window(part.start_ns, part.end_ns, str(number)) for number, part in enumerate(parts)]
     asked = counts_by_part(places.query, places.schema, there, numbered)
     exported = np.zeros(TIME_BINS, np.int64)
-    for frame in export_frames(places.bucket, places.chain.export, places.mapping, FRAME_ROWS):
+    for frame in export_frames(places.sides.bucket, places.sides.export, places.sides.mapping, FRAME_ROWS):
         inside = frame.filter(_within([stretch]))
         there_are = [pl.col(name).is_not_null().cast(pl.Int64) for name in there]
         weights = inside.select(pl.sum_horizontal(pl.lit(1, pl.Int64), *there_are).alias("all"))["all"].to_numpy()
@@ -81,12 +81,12 @@ def _differing(places: Places, stretch: Window, parts: list[Window]) -> Iterator
 
 def _compared(places: Places, parts: list[Window]) -> list[Suspect]:
     """Values that differ in a few rows."""
-    source, export = FramePoints(places.mapping), FramePoints(places.mapping)
+    source, export = FramePoints(places.sides.mapping), FramePoints(places.sides.mapping)
     for part in parts:
         rows = rows_within(places.query, places.schema, part)
-        source.add(places.accepted(with_all_columns(rows, places.mapping)))
-    for frame in export_frames(places.bucket, places.chain.export, places.mapping, FRAME_ROWS):
-        export.add(places.accepted(frame.filter(_within(parts))))
+        source.add(places.sides.accepted(with_all_columns(rows, places.sides.mapping)))
+    for frame in export_frames(places.sides.bucket, places.sides.export, places.sides.mapping, FRAME_ROWS):
+        export.add(places.sides.accepted(frame.filter(_within(parts))))
     both = source.table().join(export.table(), on=["key", "time"], how="full", suffix="_export", coalesce=True)
     differing = both.filter(pl.col("bits").ne_missing(pl.col("bits_export"))).sort("time", "key").head(EVIDENCE_ROWS)
     return [_suspect(row, source, export) for row in differing.iter_rows(named=True)]

@@ -12,7 +12,8 @@ import polars as pl
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.line_protocol.parquet import export_frames
-from ts_migration.stages.trace import FRAME_ROWS, Places
+from ts_migration.manifests import DigestRecord
+from ts_migration.stages.trace import FRAME_ROWS, Sides
 from ts_migration.validation.checksum import differing_bins
 from ts_migration.validation.differences import Differences, compare
 from ts_migration.validation.digest import bin_window
@@ -28,11 +29,11 @@ VALUES_AT_A_TIME = 1_000_000
 Compared = Callable[[FramePoints, BlockPoints], Differences]
 
 
-def pinpoint(places: Places, reading: Reading, refused: Iterable[Block] = ()) -> Differences:
+def pinpoint(sides: Sides, reading: Reading, refused: Iterable[Block] = ()) -> Differences:
     """Compare the bins that differ, value by value.
 
     Args:
-        places: of the window.
+        sides: of the window.
         reading: both sides of it, whose digests differ.
         refused: points of lines that the server refused: they count as held.
 
@@ -44,9 +45,9 @@ def pinpoint(places: Places, reading: Reading, refused: Iterable[Block] = ()) ->
     kept = list(refused)
     complete = reading.count_tolerance > 0
     found = Differences()
-    parts = list(differing_parts(places, reading, kept))
+    parts = list(differing_parts(sides, reading.export.expected, reading.target.digest, kept))
     for index, (bins, keep) in enumerate(parts):
-        expected, actual = both_sides(places, bins, kept, keep)
+        expected, actual = both_sides(sides, bins, kept, keep)
         found += compare(expected, actual)
         # Without a tolerance the verdict is known: some points with their values are enough.
         if not complete and index + 1 < len(parts) and found.lines:
@@ -57,49 +58,48 @@ def pinpoint(places: Places, reading: Reading, refused: Iterable[Block] = ()) ->
 
 
 def differing_parts(
-    places: Places, reading: Reading, refused: list[Block]
+    sides: Sides, expected: DigestRecord, actual: DigestRecord, refused: list[Block]
 ) -> Iterator[tuple[list[Window], Keep | None]]:
     """The bins that differ, in portions of a bounded number of values; of a heavy bin, portions of its values."""
-    for group, values in _groups(reading):
-        bins = [bin_window(places.window, number) for number in group]
+    for group, values in _groups(expected, actual):
+        bins = [bin_window(sides.window, number) for number in group]
         if values <= VALUES_AT_A_TIME:
             yield bins, None
             continue
         sieve = Sieve()
-        for frame in _frames(places, bins):
-            sieve.expect(places.mapping, frame)
-        for block in _blocks(places, bins, refused):
+        for frame in _frames(sides, bins):
+            sieve.expect(sides.mapping, frame)
+        for block in _blocks(sides, bins, refused):
             sieve.find(block)
         yield from ((bins, keep) for keep in sieve.portions(VALUES_AT_A_TIME))
 
 
 def both_sides(
-    places: Places, bins: list[Window], refused: list[Block], keep: Keep | None = None
+    sides: Sides, bins: list[Window], refused: list[Block], keep: Keep | None = None
 ) -> tuple[FramePoints, BlockPoints]:
     """The values of some bins, as exported and as the bucket has them."""
-    expected, actual = FramePoints(places.mapping, keep), BlockPoints(keep)
-    for frame in _frames(places, bins):
+    expected, actual = FramePoints(sides.mapping, keep), BlockPoints(keep)
+    for frame in _frames(sides, bins):
         expected.add(frame)
-    actual.add(_blocks(places, bins, refused))
+    actual.add(_blocks(sides, bins, refused))
     return expected, actual
 
 
-def _frames(places: Places, bins: list[Window]) -> Iterator[pl.DataFrame]:
+def _frames(sides: Sides, bins: list[Window]) -> Iterator[pl.DataFrame]:
     time = pl.col(TIME_COLUMN)
     within = pl.any_horizontal([time.is_between(part.start_ns, part.end_ns, closed="left") for part in bins])
-    for frame in export_frames(places.bucket, places.chain.export, places.mapping, FRAME_ROWS):
-        yield places.accepted(frame.filter(within))
+    for frame in export_frames(sides.bucket, sides.export, sides.mapping, FRAME_ROWS):
+        yield sides.accepted(frame.filter(within))
 
 
-def _blocks(places: Places, bins: list[Window], refused: list[Block]) -> Iterator[Block]:
+def _blocks(sides: Sides, bins: list[Window], refused: list[Block]) -> Iterator[Block]:
     for part in _joined(bins):
-        yield from reader.points(places.target, places.chain.loaded.bucket, places.mapping.measurement, part)
+        yield from reader.points(sides.target, sides.held, sides.mapping.measurement, part)
         yield from (block for block in refused if part.contains(int(block.times[0])))
 
 
-def _groups(reading: Reading) -> Iterator[tuple[list[int], int]]:
+def _groups(expected: DigestRecord, actual: DigestRecord) -> Iterator[tuple[list[int], int]]:
     """The differing bins in groups of a bounded number of values, with that number; a heavy bin is alone."""
-    expected, actual = reading.export.expected, reading.target.digest
     group: list[int] = []
     values = 0
     for index in differing_bins(expected, actual):

@@ -45,21 +45,30 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Places:
-    """One window, everywhere."""
+class Sides:
+    """One window, exported and in the bucket `held`."""
 
     window: Window
     mapping: PointMapping
-    chain: Chain
+    export: ExportManifest
+    converted: LineProtocolManifest
+    held: str
     bucket: ExportBucket
-    query: TimestreamQuery
-    schema: TableSchema
     target: Target
 
     def accepted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows as they are written: those that are kept out are left out, those that a rule changes are changed."""
-        converted = self.chain.converted
+        converted = self.converted
         return say(frame, self.mapping, converted.rewrite).accepted if converted.altered else frame
+
+
+@dataclass(frozen=True)
+class Places:
+    """One window, everywhere."""
+
+    sides: Sides
+    query: TimestreamQuery
+    schema: TableSchema
 
 
 def trace(places: Places, suspects: Sequence[Suspect]) -> tuple[Trail, ...]:
@@ -70,7 +79,7 @@ def trace(places: Places, suspects: Sequence[Suspect]) -> tuple[Trail, ...]:
     """
     if not suspects:
         return ()
-    intact = is_as_unloaded(places.bucket, places.chain.export)
+    intact = is_as_unloaded(places.sides.bucket, places.sides.export)
     looks: dict[Place, Callable[[Places, Sequence[Suspect]], Sightings]] = {
         Place.SOURCE: _in_source,
         Place.EXPORT: _in_export,
@@ -128,24 +137,26 @@ def _looked(
 
 def _in_source(places: Places, suspects: Sequence[Suspect]) -> Sightings:
     points = [(suspect.time_ns, suspect.tags) for suspect in suspects]
-    rows = rows_of_points(places.query, places.schema, places.mapping, places.window, points)
-    found = FramePoints(places.mapping, _only(suspects))
-    found.add(places.accepted(with_all_columns(rows, places.mapping)))
+    sides = places.sides
+    rows = rows_of_points(places.query, places.schema, sides.mapping, sides.window, points)
+    found = FramePoints(sides.mapping, _only(suspects))
+    found.add(sides.accepted(with_all_columns(rows, sides.mapping)))
     return _seen(found)
 
 
 def _in_export(places: Places, suspects: Sequence[Suspect]) -> Sightings:
-    found = FramePoints(places.mapping, _only(suspects))
+    sides = places.sides
+    found = FramePoints(sides.mapping, _only(suspects))
     times = pl.Series([suspect.time_ns for suspect in suspects]).unique()
-    for frame in export_frames(places.bucket, places.chain.export, places.mapping, FRAME_ROWS):
-        found.add(places.accepted(frame.filter(pl.col("time_ns").is_in(times.implode()))))
+    for frame in export_frames(sides.bucket, sides.export, sides.mapping, FRAME_ROWS):
+        found.add(sides.accepted(frame.filter(pl.col("time_ns").is_in(times.implode()))))
     return _seen(found)
 
 
 def _in_line_protocol(places: Places, suspects: Sequence[Suspect]) -> Sightings:
     found = BlockPoints(_only(suspects))
     times = [suspect.time_ns for suspect in suspects]
-    for line in lines_at(places.bucket, places.chain.converted, times):
+    for line in lines_at(places.sides.bucket, places.sides.converted, times):
         found.add(refused_blocks([line.decode("utf-8", "surrogateescape")]))
     return _seen(found)
 
@@ -155,9 +166,10 @@ def _in_bucket(places: Places, suspects: Sequence[Suspect]) -> Sightings:
     times = sorted({suspect.time_ns for suspect in suspects})
     if len(times) > _TIMES_ASKED:
         raise Permanent(f"more than {_TIMES_ASKED} times")
-    loaded = places.chain.loaded
+    sides = places.sides
     for time_ns in times:
-        found.add(reader.points(places.target, loaded.bucket, loaded.measurement, Window(time_ns, time_ns + 1)))
+        moment = Window(time_ns, time_ns + 1)
+        found.add(reader.points(sides.target, sides.held, sides.mapping.measurement, moment))
     return _seen(found)
 
 

@@ -165,9 +165,9 @@ class BlockPoints:
         point = point_text(block.measurement, block.tags, column.field)
         return NamedValue(point, value_text(plain, column.kind), block.tags)
 
-    def where(self, part: int, row: int) -> tuple[Block, int]:
-        """The block of one value, and which of its points it is."""
-        return self._blocks[part], row
+    def block(self, part: int) -> Block:
+        """The block that the rows of a part are points of."""
+        return self._blocks[part]
 
 
 def _kept(table: pl.DataFrame, keep: Keep | None) -> pl.DataFrame:
