@@ -24,6 +24,9 @@ def repair(
     window: Annotated[
         str | None, typer.Option("--window", help="Only these windows: KEY or FROM..TO, both included.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what each window needs; change nothing.")
+    ] = False,
     parallel_jobs: ParallelJobsOption = None,
     region: RegionOption = None,
 ) -> None:
