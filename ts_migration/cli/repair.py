@@ -71,7 +71,7 @@ def _job(work: Work, table: str | None) -> "MigrationJob":
 
 def _tell_needs(found: "Repair") -> int:
     for window in found.windows:
-        say(f"{found.job}: window {window.key} is {window.was}: {window.because}")
+        say(f"{found.job}: window {window.key}: {window.was}: {window.because}")
         say(f"    by its last checks it needs: {window.need}; then its checks")
     _tell_others(found)
     if not found.windows:

@@ -36,10 +36,12 @@ def status(config: ConfigOption = None) -> None:
         if one.last_error:
             say(f"{one.job}: last error: {one.last_error}")
     if any(one.failed for one in found):
-        note("next: ts-migration execute tries failed windows again")
+        for one in found:
+            if one.failed:
+                note(f"next: ts-migration repair --table {one.job} mends failed windows; --dry-run tells how")
         raise typer.Exit(ExitCode.FAILED)
     if any(one.state == "no longer proven" for one in found):
-        note("next: ts-migration execute loads again what is not in the bucket any more")
+        note("next: ts-migration execute rolls up what is complete again, and loads what is not in the bucket any more")
         raise typer.Exit(ExitCode.FAILED)
     if any(not one.proven for one in found):
         note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")

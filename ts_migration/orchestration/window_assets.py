@@ -14,6 +14,7 @@ from ts_migration.orchestration.metadata import export_metadata, line_protocol_m
 from ts_migration.orchestration.names import (
     CONVERSION_CHECK,
     EXPORT_SCHEMA_CHECK,
+    REMOVED_KEPT,
     REMOVED_POINTS,
     REPAIR_TAG,
     TableNames,
@@ -172,8 +173,8 @@ def _clear(
     if not removed.points:
         return {}
     kept = run.bucket.uri(removed.kept)
-    context.log.info(f"{removed.points:,} points were too many in the bucket: kept in {kept}, and deleted")
-    return {REMOVED_POINTS: removed.points, f"{REMOVED_POINTS} are kept in": kept}
+    context.log.info(f"{removed.points:,} points were too many in the bucket: they are kept in {kept} and were deleted")
+    return {REMOVED_POINTS: removed.points, REMOVED_KEPT: kept}
 
 
 def _leave_other_buckets(

@@ -26,7 +26,7 @@ from ts_migration.orchestration.outcomes import (
     outcome_of_error,
     outcome_of_roll_up,
     outcome_of_window,
-    removed_points,
+    removed_of,
 )
 from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
 from ts_migration.orchestration.table_definitions import build_definitions
@@ -118,7 +118,7 @@ class Worker:
             tags=self._tags | {REPAIR_TAG: need},
             raise_on_error=False,
         )
-        deeds = Deeds.between(before, stamps_of(place, bucket), removed_points(result))
+        deeds = Deeds.between(before, stamps_of(place, bucket), removed_of(result))
         return replace(outcome_of_window(result, names, time.monotonic() - began), done=deeds.words)
 
     def _roll_up(self, task: Task, began: float) -> Outcome:

@@ -33,7 +33,7 @@ Times = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Removed:
-    """What was deleted: points that were too many, and the key of the object that keeps them; "" where none were."""
+    """What was deleted: points that were too many, and the object that keeps them; "" where none were."""
 
     points: int = 0
     kept: str = ""

@@ -65,10 +65,10 @@ class Deeds:
     """What a repair did to a window: stages that ran, and points that it deleted because they were too many."""
 
     stages: tuple[str, ...] = ()
-    removed: int = 0
+    removed: Removed = Removed()
 
     @classmethod
-    def between(cls, before: Stamps, after: Stamps, removed: int) -> "Deeds":
+    def between(cls, before: Stamps, after: Stamps, removed: Removed) -> "Deeds":
         """By the manifests before and after."""
         return cls(tuple(stage for stage in _STAGES if stage in after and after[stage] != before.get(stage)), removed)
 
@@ -77,9 +77,9 @@ class Deeds:
         """For people."""
         done = [_DONE[stage] for stage in self.stages]
         told = [f"{', '.join(done[:-1])} and {done[-1]} again" if len(done) > 1 else f"{done[0]} again"] if done else []
-        if self.removed:
-            count = "1 point that was" if self.removed == 1 else f"{self.removed:,} points that were"
-            told.insert(0, f"{count} too many deleted")
+        if points := self.removed.points:
+            count = "1 point that was" if points == 1 else f"{points:,} points that were"
+            told.insert(0, f"{count} too many deleted (kept in {self.removed.kept})")
         return "; ".join([*told, "checked again"])
 
 
