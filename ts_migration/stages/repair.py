@@ -64,8 +64,8 @@ def stamps_of(place: WindowPlace, bucket: ExportBucket) -> Stamps:
 class Deeds:
     """What a repair did to a window: stages that ran, and points that it deleted because they were too many."""
 
-    stages: tuple[str, ...] = ()
-    removed: Removed = Removed()
+    stages: tuple[str, ...]
+    removed: Removed
 
     @classmethod
     def between(cls, before: Stamps, after: Stamps, removed: Removed) -> "Deeds":
