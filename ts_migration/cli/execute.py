@@ -136,6 +136,9 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     if not result.ok:
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")
+        for job in result.jobs:
+            if job.unproven:
+                note(f"next: ts-migration repair --table {job.job} mends what failed its checks; --dry-run tells how")
         return ExitCode.FAILED
     if not ran:
         say("Nothing was left to do")

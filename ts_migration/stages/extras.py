@@ -1,7 +1,8 @@
 """Points of a window that are in the bucket and not in the export: kept in an object, then deleted, for `repair`.
 
 The rest of the window is the load's: a delete cannot choose fields, and one of a longer span takes along what belongs
-there, so whoever calls this has the window's members sent again. What may not be deleted is not: see `remove_extras`.
+there. So the load is forgotten first, and has all of the window's members to send. What may not be deleted is not: see
+`remove_extras`.
 """
 
 import gzip
@@ -20,6 +21,7 @@ from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.influxdb.ledger import read_intent
 from ts_migration.objects import WindowPlace
+from ts_migration.stages.mending import forget_load
 from ts_migration.stages.pinpoint import both_sides, differing_parts
 from ts_migration.stages.target_reading import read_points
 from ts_migration.stages.trace import Sides
@@ -64,6 +66,8 @@ def remove_extras(sides: Sides, place: WindowPlace) -> Removed:
         key = place.removed(f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}")
         body.seek(0)
         sides.bucket.upload(key, body)
+    # First of all: interrupted in the midst of it, the load must not look done.
+    forget_load(sides.bucket, place)
     for tags, span in found.deletes(sides.window):
         delete_points(sides.target, sides.held, sides.mapping.measurement, span, tags)
     return Removed(found.points, key)

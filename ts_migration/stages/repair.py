@@ -19,7 +19,7 @@ from ts_migration.manifests import (
 )
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.extras import Removed, remove_extras
-from ts_migration.stages.mending import first_to_be_done, forget_load
+from ts_migration.stages.mending import first_to_be_done
 from ts_migration.stages.proof import WindowProof, WindowStatus
 from ts_migration.stages.trace import Sides
 from ts_migration.validation.verdict import Stage
@@ -95,7 +95,4 @@ def clear_for_load(
         LineProtocolManifest, bucket, place.manifest("line_protocol"), f"convert the window {window.key} first"
     )
     export = require_manifest(ExportManifest, bucket, place.manifest("export"), f"export the window {window.key} first")
-    removed = remove_extras(Sides(window, mapping, export, converted, job.target_bucket, bucket, target), place)
-    if removed.points:
-        forget_load(bucket, place)
-    return removed
+    return remove_extras(Sides(window, mapping, export, converted, job.target_bucket, bucket, target), place)
