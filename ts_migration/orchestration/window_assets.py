@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.errors import Refused
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
 from ts_migration.orchestration.names import (
@@ -79,7 +80,12 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
             manifest = None if redo else current_export(job, run.table, run.window, run.bucket)
             if manifest is None:
                 refuse_collisions(job, schema, mapping, [run.window], query)
-                manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
+                try:
+                    manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
+                except Refused as error:
+                    manifest = current_export(job, run.table, run.window, run.bucket)
+                    if manifest is None or not run.mend_the_rest(context, error):
+                        raise
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(
                 metadata=export_metadata(manifest, run.bucket, run.place),

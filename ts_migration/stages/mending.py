@@ -9,7 +9,7 @@ from ts_migration.influxdb.ledger import intent_key
 from ts_migration.manifests import ExportManifest, LineProtocolManifest, VerdictsManifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import files_are_there, parts_are_there
-from ts_migration.validation.verdict import STAGES, Stage, Status
+from ts_migration.validation.verdict import STAGES, Check, Stage, Status
 
 _STAGES = {Stage.EXPORT: "export", Stage.CONVERSION: "line_protocol", Stage.LOAD: "load"}
 """Stage -> name of its manifest, in the order of the flow. A source that changed is exported anew."""
@@ -36,11 +36,28 @@ def forget_broken_stages(bucket: ExportBucket, place: WindowPlace, since: Stage)
         return None
     if first is Stage.EXPORT:
         return first
-    for stage in order[order.index(first) :]:
-        bucket.delete(place.manifest(_STAGES[stage]))
-    _forget_acknowledgements(bucket, place)
-    bucket.delete(place.verdicts)
+    _forget_from(first, bucket, place)
     return first
+
+
+def forget_what_follows_the_export(bucket: ExportBucket, place: WindowPlace) -> Stage | None:
+    """Have a window converted and loaded again from the export that there is, because a new one was refused.
+
+    Where rows have expired in the source the export is their only copy; a bucket that is not what it says can still be
+    made so.
+
+    Returns:
+        The stage to begin with; None where the bucket is what the export says, or the files are gone.
+    """
+    verdicts = read_manifest(VerdictsManifest, bucket, place.verdicts)
+    export = read_manifest(ExportManifest, bucket, place.manifest(_STAGES[Stage.EXPORT]))
+    failed = {each.check for each in verdicts.verdicts if not each.passed} if verdicts else set()
+    if export is None or Check.CHECKSUM not in failed:
+        return None
+    begins = next((each for each in (Stage.CONVERSION, Stage.LOAD) if _can_begin_at(each, bucket, place, export)), None)
+    if begins is not None:
+        _forget_from(begins, bucket, place)
+    return begins
 
 
 def first_to_be_done(bucket: ExportBucket, place: WindowPlace) -> Stage | None:
@@ -74,6 +91,14 @@ def forget_load(bucket: ExportBucket, place: WindowPlace) -> None:
     bucket.delete(place.verdicts)
     bucket.delete(place.manifest(_STAGES[Stage.LOAD]))
     _forget_acknowledgements(bucket, place)
+
+
+def _forget_from(first: Stage, bucket: ExportBucket, place: WindowPlace) -> None:
+    order = list(_STAGES)
+    for stage in order[order.index(first) :]:
+        bucket.delete(place.manifest(_STAGES[stage]))
+    _forget_acknowledgements(bucket, place)
+    bucket.delete(place.verdicts)
 
 
 def _forget_acknowledgements(bucket: ExportBucket, place: WindowPlace) -> None:
