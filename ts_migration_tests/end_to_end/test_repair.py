@@ -264,11 +264,6 @@ def test_no_system_is_asked_for_anything_of_another_window(repaired: Repaired, k
     assert stamps and own.start_ns <= min(stamps) and max(stamps) < own.end_ns
 
 
-def test_with_nothing_left_to_mend_the_command_says_so_and_ends_well(repaired: Repaired) -> None:
-    answer = repaired.stack.run("repair", "--table", "plants")
-    assert (answer.returncode, "nothing to repair (6 proven)" in answer.stdout) == (0, True), answer.stderr
-
-
 def test_a_table_that_no_job_has_is_said(repaired: Repaired) -> None:
     answer = repaired.stack.run("repair", "--table", "energy.nothing")
     assert answer.returncode == 2
@@ -276,3 +271,24 @@ def test_a_table_that_no_job_has_is_said(repaired: Repaired) -> None:
         f"no jobs of the configuration fit --table 'energy.nothing'. Allowed: {DATABASE}.{TABLE} (plants)"
         in answer.stderr
     )
+
+
+def test_the_command_that_validate_names_mends_the_window_and_tells_what_it_did(repaired: Repaired) -> None:
+    repaired.table.write(f"{ITAIPU} load_mw=1 {at(EXTRA) + 99}")
+    judged = repaired.stack.run("validate")
+    assert judged.returncode == 1
+    assert "next: ts-migration repair --table plants mends failed windows" in judged.stderr
+
+    mended = repaired.stack.run("repair", "--window", f"{LATE}..{EXTRA}")
+
+    assert mended.returncode == 0, mended.stderr
+    assert (
+        f"plants: window {EXTRA} was failed: record_count, checksum, coverage failed: broken by the load"
+        in mended.stdout
+    )
+    assert re.search(
+        r"done: 1 point that was too many deleted \(kept in s3://\S+\); loaded again; checked again", mended.stdout
+    )
+    assert "now: proven" in mended.stdout
+    assert "plants: 1 of 1 windows mended" in mended.stdout
+    assert repaired.stack.run("repair").stdout == "plants: nothing to repair (6 proven)\n"
