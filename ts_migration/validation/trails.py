@@ -88,23 +88,41 @@ class Trail:
     @property
     def stage(self) -> Stage | None:
         """The first link where the value changes; None where no two neighbours that were looked at differ."""
+        return next(iter(self._links), None)
+
+    @property
+    def _links(self) -> list[Stage | None]:
+        """Every link where the value changes; None for one that spans a place that was not looked at."""
         places = [place for place in Place if place in self.seen and not self.seen[place].unseen]
+        links: list[Stage | None] = []
         for one, other in pairwise(places):
             if self.seen[one].bits == self.seen[other].bits:
                 continue
             match one, other:
                 case Place.SOURCE, Place.EXPORT:
-                    return Stage.SOURCE if self.intact else Stage.EXPORT
+                    links.append(Stage.SOURCE if self.intact else Stage.EXPORT)
                 case Place.EXPORT, Place.LINE_PROTOCOL:
-                    return Stage.CONVERSION
+                    links.append(Stage.CONVERSION)
                 case Place.LINE_PROTOCOL, Place.BUCKET:
-                    return Stage.LOAD
-            return None
-        return None
+                    links.append(Stage.LOAD)
+                case _:
+                    links.append(None)
+        return links
+
+    @property
+    def _as_well(self) -> str:
+        """Further links that broke it; none where the bucket has what Timestream has: applications wrote to both."""
+        if self.seen[Place.BUCKET].bits == self.seen[Place.SOURCE].bits:
+            return ""
+        return "".join(f", and by the {stage.value} as well" for stage in self._links[1:] if stage)
 
     @property
     def verdict(self) -> str:
         """The blame in words, "" where none can be told."""
+        return self._first_blame + self._as_well if self.stage else ""
+
+    @property
+    def _first_blame(self) -> str:
         match self.stage:
             case None:
                 return ""
