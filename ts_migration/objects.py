@@ -173,6 +173,10 @@ class WindowPlace:
         """Key of the lines that InfluxDB refused while they were loaded."""
         return f"{self.proof}refused.ndjson.gz"
 
+    def removed(self, when: str) -> str:
+        """Key of the points that one repair deleted from the bucket."""
+        return f"{self.proof}removed/{when}.ndjson.gz"
+
     @property
     def ledger(self) -> str:
         """Prefix of the load ledger."""

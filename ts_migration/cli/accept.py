@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ts_migration.cli.console import error_line, note, say
-from ts_migration.cli.execute import windows_of
-from ts_migration.cli.work import ConfigOption, RegionOption, Work, begin
+from ts_migration.cli.work import ConfigOption, RegionOption, Work, begin, window_keys
 from ts_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def accept(
     """
     work = begin(config, only=job)
     found = work.config.job(job)
-    windows = windows_of(work, window, job)
+    windows = window_keys(window, [found])
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
 

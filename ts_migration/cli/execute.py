@@ -10,8 +10,8 @@ from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.report import show_report
-from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
-from ts_migration.errors import ConfigurationError, ExitCode
+from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin, window_keys
+from ts_migration.errors import ExitCode
 
 if TYPE_CHECKING:
     from ts_migration.operations.findings import Finding
@@ -37,7 +37,8 @@ def execute(
     Example: ts-migration execute --config migration_config.yaml --dry-run
     """
     work = begin(config, parallel_jobs=parallel_jobs, only=only)
-    windows = windows_of(work, window, only)
+    jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
+    windows = window_keys(window, jobs)
     if dry_run:
         raise typer.Exit(_dry_run(work, only, region))
     raise typer.Exit(run(work, Selection(only, windows), region, parallel_jobs))
@@ -51,20 +52,6 @@ class Selection:
     windows: tuple[str, str] | None = None
     chosen: tuple[str, ...] | None = None
     reload: tuple[str, ...] = ()
-
-
-def windows_of(work: Work, text: str | None, only: str | None) -> tuple[str, str] | None:
-    """First and last partition key of `--window`; both must be keys of every job that is worked on."""
-    if text is None:
-        return None
-    first, dots, last = text.partition("..")
-    keys = (first, last if dots else first)
-    jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
-    for job in jobs:
-        job.grid.between(*keys)
-    if keys[0] > keys[1]:
-        raise ConfigurationError([f"--window {text!r} ends before it begins"], where="command line")
-    return keys
 
 
 def _dry_run(work: Work, only: str | None, region: str | None) -> int:
@@ -149,6 +136,9 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     if not result.ok:
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")
+        for job in result.jobs:
+            if job.unproven:
+                note(f"next: ts-migration repair --table {job.job} mends what failed its checks; --dry-run tells how")
         return ExitCode.FAILED
     accepted = sum(job.accepted for job in result.jobs)
     if accepted:

@@ -38,10 +38,12 @@ def status(config: ConfigOption = None) -> None:
         if one.failed_checks:
             say(f"{one.job}: failed checks of the whole table: {', '.join(one.failed_checks)}")
     if any(one.failed for one in found):
-        note("next: ts-migration execute tries failed windows again")
+        for one in found:
+            if one.failed:
+                note(f"next: ts-migration repair --table {one.job} mends failed windows; --dry-run tells how")
         raise typer.Exit(ExitCode.FAILED)
     if any(one.state == "no longer proven" for one in found):
-        note("next: ts-migration execute loads again what is not in the bucket any more")
+        note("next: ts-migration execute rolls up what is complete again, and loads what is not in the bucket any more")
         raise typer.Exit(ExitCode.FAILED)
     if any(one.failed_checks for one in found):
         note("next: ts-migration execute asks again what the whole table fails for, and says what mends it")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ts_migration.cli.console import error_line, say
+from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import VALIDATION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.report import show_report
@@ -125,6 +125,8 @@ def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | 
             error_line(f"job {one.job}: {problem}")
         if len(problems) > _SHOWN_PROBLEMS:
             error_line(f"job {one.job}: and {len(problems) - _SHOWN_PROBLEMS} more")
+        if one.failed:
+            note(f"next: ts-migration repair --table {one.job} mends failed windows; --dry-run tells how")
     if result.interrupted:
         error_line("cancelled before everything was checked")
         return ExitCode.CANCELLED

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ts_migration.cli.console import warn
+from ts_migration.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ts_migration.config import Environment, MigrationConfig
+    from collections.abc import Sequence
+
+    from ts_migration.config import Environment, MigrationConfig, MigrationJob
 
 ConfigOption = Annotated[
     str | None,
@@ -54,3 +57,21 @@ def begin(config: str | None, *, parallel_jobs: int | None = None, only: str | N
         names = ", ".join(differing)
         warn(f"the shell and .env differ (the shell wins here; `dagster dev` takes .env): {names}")
     return Work(loaded, path, environment)
+
+
+def window_keys(text: str | None, jobs: "Sequence[MigrationJob]") -> tuple[str, str] | None:
+    """First and last partition key of a `--window`: KEY or FROM..TO. None where it is not given.
+
+    Raises:
+        Missing: a key is not one of every job.
+        ConfigurationError: it ends before it begins.
+    """
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    keys = (first, last if dots else first)
+    for job in jobs:
+        job.grid.between(*keys)
+    if keys[0] > keys[1]:
+        raise ConfigurationError([f"--window {text!r} ends before it begins"], where="command line")
+    return keys

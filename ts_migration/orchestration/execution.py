@@ -80,6 +80,8 @@ class JobResult:
     proven: int = 0
     rolled_up: bool = False
     errors: list[str] = field(default_factory=list)
+    unproven: int = 0
+    """Windows of the call of which a check failed: those are for `repair`."""
     passed: str = ""
     """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
     accepted: int = 0
@@ -323,6 +325,7 @@ class _Run:
         result.bytes += outcome.bytes
         result.checks += 5
         result.checks_passed += outcome.checks_passed
+        result.unproven += outcome.checks_failed > 0
         if not outcome.ok:
             result.failed += 1
             result.errors.append(f"window {task.keys[0]}: {outcome.error}")

@@ -3,8 +3,16 @@
 import dagster as dg
 
 from ts_migration.errors import MigrationError
-from ts_migration.orchestration.names import WINDOW_CHECKS, WINDOW_REASON, WINDOW_STATUS, TableNames
+from ts_migration.orchestration.names import (
+    REMOVED_KEPT,
+    REMOVED_POINTS,
+    WINDOW_CHECKS,
+    WINDOW_REASON,
+    WINDOW_STATUS,
+    TableNames,
+)
 from ts_migration.orchestration.tasks import Outcome
+from ts_migration.stages.extras import Removed
 
 NOT_PROVEN, PASSED, FAILED = "not proven", "passed", "failed"
 
@@ -55,6 +63,15 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         permanent=permanent,
         run_id=result.run_id,
     )
+
+
+def removed_of(result: dg.ExecuteInProcessResult) -> Removed:
+    """What a run of `repair` deleted from the bucket."""
+    for event in result.get_asset_materialization_events():
+        metadata = event.materialization.metadata
+        if REMOVED_POINTS in metadata:
+            return Removed(int(str(metadata[REMOVED_POINTS].value)), str(metadata[REMOVED_KEPT].value))
+    return Removed()
 
 
 def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:

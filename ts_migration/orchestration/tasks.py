@@ -11,12 +11,13 @@ class TaskKind(StrEnum):
     EXPORT_GROUP = "export_group"
     WINDOW = "window"
     CHECK = "check"
+    REPAIR = "repair"
     ROLL_UP = "roll_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One piece of work on a job (named by its slug): windows to export ahead, one to migrate or check."""
+    """One piece of work on a job (named by its slug): windows to export ahead, one to migrate, check or repair."""
 
     kind: TaskKind
     job: str
@@ -53,6 +54,8 @@ class Outcome:
     """Of a window: proven, passed or failed by its verdicts; "not proven" where nothing was checked."""
     reason: str = ""
     """Why a window only passed."""
+    done: str = ""
+    """What a repair did."""
     error: str = ""
     permanent: bool = False
     run_id: str = ""

@@ -46,6 +46,8 @@ class TableValidation:
     checks_passed: int = 0
     checks: int = 0
     problems: list[str] = field(default_factory=list)
+    failed: int = 0
+    """Windows of which a check failed: those are for `repair`."""
     could_not_check: int = 0
     rolled_up: bool = False
     files_gone: bool = False
@@ -181,6 +183,7 @@ class _Table:
         if task.kind is TaskKind.CHECK:
             result.checked += bool(outcome.ok or outcome.checks_failed)
             result.proven += outcome.status == "proven"
+            result.failed += outcome.checks_failed > 0
             self.checked[key] = outcome.error or outcome.status
             result.checks += 5
             result.checks_passed += outcome.checks_passed

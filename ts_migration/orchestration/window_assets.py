@@ -4,11 +4,22 @@ Each asset leases its window, calls the stage that does the work and returns wha
 managers: terabytes of objects do not pass through Dagster. Rules of the business do not belong here.
 """
 
+from typing import Any
+
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.errors import Refused
+from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
-from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHECK, TableNames
+from ts_migration.orchestration.names import (
+    CONVERSION_CHECK,
+    EXPORT_SCHEMA_CHECK,
+    REMOVED_KEPT,
+    REMOVED_POINTS,
+    REPAIR_TAG,
+    TableNames,
+)
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.versions import stage_version
@@ -19,6 +30,7 @@ from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import current_export, export_window
 from ts_migration.stages.load import load_window
 from ts_migration.stages.placement import forget_load_elsewhere
+from ts_migration.stages.repair import clear_for_load
 from ts_migration.stages.table import begin_table, frozen_mapping
 from ts_migration.validation.accounting import conversion_verdict, export_schema_verdict
 from ts_migration.validation.verdict import Stage
@@ -68,7 +80,12 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
             manifest = None if redo else current_export(job, run.table, run.window, run.bucket)
             if manifest is None:
                 refuse_collisions(job, schema, mapping, [run.window], query)
-                manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
+                try:
+                    manifest = export_window(job, run.table, run.window, schema, query, run.bucket, redo=redo)
+                except Refused as error:
+                    manifest = current_export(job, run.table, run.window, run.bucket)
+                    if manifest is None or not run.mend_the_rest(context, error):
+                        raise
             verdict = export_schema_verdict(manifest, schema)
             return dg.MaterializeResult(
                 metadata=export_metadata(manifest, run.bucket, run.place),
@@ -133,6 +150,7 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
             run.mend(context, Stage.LOAD)
             _leave_other_buckets(context, run, job, influxdb)
             mapping = frozen_mapping(job, run.table, run.bucket)
+            removed = _clear(context, run, job, mapping, influxdb)
             manifest = load_window(
                 job,
                 run.table,
@@ -144,11 +162,25 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
                 journals=journal_folder(context.instance),
             )
             return dg.MaterializeResult(
-                metadata=load_metadata(manifest, run.bucket, run.place),
+                metadata={**load_metadata(manifest, run.bucket, run.place), **removed},
                 data_version=stage_version(manifest.digest, manifest.parent),
             )
 
     return influxdb_bucket
+
+
+def _clear(
+    context: dg.AssetExecutionContext, run: WindowRun, job: MigrationJob, mapping: Mapping, influxdb: InfluxDBResource
+) -> dict[str, Any]:
+    """In a run of `repair`, delete the window's points that are too many; what is to be said of it."""
+    if REPAIR_TAG not in context.run.tags:
+        return {}
+    removed = clear_for_load(job, run.place, run.window, mapping, run.bucket, influxdb.target())
+    if not removed.points:
+        return {}
+    kept = run.bucket.uri(removed.kept)
+    context.log.info(f"{removed.points:,} points were too many in the bucket: they are kept in {kept} and were deleted")
+    return {REMOVED_POINTS: removed.points, REMOVED_KEPT: kept}
 
 
 def _leave_other_buckets(

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.errors import Refused
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.failures import told_to_dagster
@@ -15,7 +16,7 @@ from ts_migration.orchestration.leases import lease_folder
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
 from ts_migration.orchestration.run_leases import KEPT_S, run_lease
-from ts_migration.stages.mending import forget_broken_stages
+from ts_migration.stages.mending import forget_broken_stages, forget_what_follows_the_export
 from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
 
@@ -42,6 +43,13 @@ class WindowRun:
         if blamed:
             context.log.info(f"the last checks of this window failed: it is done again from the {blamed.value} on")
         return blamed is Stage.EXPORT
+
+    def mend_the_rest(self, context: dg.AssetExecutionContext, refused: Refused) -> bool:
+        """Where a new export was refused, have what follows done again from the old one; whether it needs that."""
+        begins = forget_what_follows_the_export(self.bucket, self.place)
+        if begins:
+            context.log.warning(f"{refused.what}; the window is done again from the {begins.value} on")
+        return begins is not None
 
 
 @contextmanager

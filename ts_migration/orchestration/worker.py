@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import IO, TypeVar
@@ -20,13 +21,20 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.errors import MigrationError, Permanent
 from ts_migration.orchestration.liveness import announce_worker
-from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, WORKER_TAG, TableNames
-from ts_migration.orchestration.outcomes import outcome_of_error, outcome_of_roll_up, outcome_of_window
+from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, REPAIR_TAG, WORKER_TAG, TableNames
+from ts_migration.orchestration.outcomes import (
+    outcome_of_error,
+    outcome_of_roll_up,
+    outcome_of_window,
+    removed_of,
+)
 from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
 from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.export import export_group
+from ts_migration.stages.proof import proof_of
+from ts_migration.stages.repair import Deeds, need_of, stamps_of
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 
@@ -53,6 +61,8 @@ class Worker:
                     return self._window(task, began)
                 case TaskKind.CHECK:
                     return self._check(task, began)
+                case TaskKind.REPAIR:
+                    return self._repair(task, began)
                 case TaskKind.ROLL_UP:
                     return self._roll_up(task, began)
         except MigrationError as error:
@@ -87,6 +97,29 @@ class Worker:
             instance=self._instance, tags=self._tags | {PARTITION_TAG: task.keys[0]}, raise_on_error=False
         )
         return outcome_of_window(result, names, time.monotonic() - began)
+
+    def _repair(self, task: Task, began: float) -> Outcome:
+        """Look at a window first, for what its last verdicts say may be over; then have done what it needs."""
+        job = self._config.job(task.job)
+        names, place = TableNames.of(self._config, job), self._config.place(job).window(task.keys[0])
+        bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
+        (window,) = proof_of(self._config, job, bucket, only=task.keys).windows
+        need = need_of(window, place, bucket)
+        if window.loaded and job.validation_enabled:
+            looked = self._check(task, began)
+            if not looked.checks_failed:
+                return replace(looked, done="checked again: nothing was wrong any more" if looked.ok else "")
+            (window,) = proof_of(self._config, job, bucket, only=task.keys).windows
+            need = need_of(window, place, bucket)
+        before = stamps_of(place, bucket)
+        result = self._definitions.resolve_job_def(names.job).execute_in_process(
+            partition_key=task.keys[0],
+            instance=self._instance,
+            tags=self._tags | {REPAIR_TAG: need},
+            raise_on_error=False,
+        )
+        deeds = Deeds.between(before, stamps_of(place, bucket), removed_of(result))
+        return replace(outcome_of_window(result, names, time.monotonic() - began), done=deeds.words)
 
     def _roll_up(self, task: Task, began: float) -> Outcome:
         names = TableNames.of(self._config, self._config.job(task.job))

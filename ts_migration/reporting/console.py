@@ -19,6 +19,7 @@ from ts_migration.reporting.page import ShownCheck
 from ts_migration.reporting.results import WORST, MigrationResults, TableResult, WindowResult
 from ts_migration.reporting.visible import visible
 from ts_migration.reporting.words import summary
+from ts_migration.validation.verdict import blame_text
 
 STYLES = {"proven": "bold green", "passed": "yellow", "failed": "bold red", "stale": "yellow", "missing": "dim"}
 
@@ -195,7 +196,7 @@ def _verdict(check: ShownCheck) -> Text:
 def _findings(check: ShownCheck) -> list[str]:
     """What differs, and the first of the evidence of a check that has something to tell."""
     record = check.record
-    told = [record.difference + (f", broken by the {record.stage}" if record.stage else "")]
+    told = [record.difference + (f", {blame_text(record.stage)}" if record.stage else "")]
     if check.status != "proven":
         told += record.evidence[: len(check.points) + len(check.lines)]
         if check.more:

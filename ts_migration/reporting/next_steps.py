@@ -78,6 +78,10 @@ def next_step(standing: Standing, configuration: str | None = None) -> NextStep:
 
     statuses = standing.statuses
     if failed := statuses["failed"]:
+        if standing.job:
+            config = ("--config", configuration) if configuration else ()
+            command = shlex.join(["ts-migration", "repair", *config, "--table", standing.job])
+            return NextStep(command=command, why=f"mends what broke {windows(failed)}, and checks again")
         return run(f"does again what the checks of {windows(failed)} blame", "execute")
     if missing := statuses["missing"]:
         first = "" if standing.validated else "where validation_enabled is true, and only there, "

@@ -11,6 +11,7 @@ from ts_migration.manifests import VerdictRecord
 from ts_migration.reporting.points import PointDifference, split_evidence
 from ts_migration.reporting.results import WORST, MigrationResults, Status, TableResult, WindowResult
 from ts_migration.reporting.visible import shortened
+from ts_migration.validation.verdict import blame_text
 
 SHOWN_WINDOWS = 100
 """Windows of a table that are shown with their checks; a report of a whole failed table must still open."""
@@ -95,8 +96,8 @@ class ShownWindow:
 
     @property
     def blamed(self) -> str:
-        """The stage that broke it, where a check can tell."""
-        return next((check.record.stage for check in self.checks if check.record.stage), "")
+        """What broke it, in words, where a check can tell."""
+        return next((blame_text(check.record.stage) for check in self.checks if check.record.stage), "")
 
     @property
     def gist(self) -> str:

@@ -1,20 +1,18 @@
 """The check stage: both sides of one window read once, five verdicts, bound to the digests of what they judged.
 
-The checks themselves are pure functions of `validation`. Where the digests differ, the bins that differ are read again,
-from the export files and the bucket, to name the first differing points.
+The checks themselves are pure functions of `validation`. Where the sides differ, `location` names the first values that
+do, with what every place has of them.
 """
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import polars as pl
 
 from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
-from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
@@ -31,14 +29,17 @@ from ts_migration.manifests import (
 )
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
+from ts_migration.stages.location import locate
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.stages.target_reading import ask_figures, read_target
+from ts_migration.stages.trace import Chain, Places, Sides, with_all_columns
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.timestream.window_counts import window_rows
+from ts_migration.validation.blame import NOT_LOOKED, Trails, blamed
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
@@ -51,15 +52,6 @@ from ts_migration.validation.sample import check_sample, sampled_rows
 from ts_migration.validation.schema import check_schema
 from ts_migration.validation.verdict import Verdict, status_of
 from ts_migration.windows import Window
-
-
-@dataclass(frozen=True)
-class Chain:
-    """The manifests of one loaded window, each made from the one before."""
-
-    export: ExportManifest
-    converted: LineProtocolManifest
-    loaded: LoadManifest
 
 
 def check_window(
@@ -107,13 +99,13 @@ def check_window(
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
         reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
+    sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target)
+    places = Places(sides, query, described)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        held, refused = chain.loaded.bucket, _refused(bucket, place, chain.loaded)
-        differences = differences_of(
-            bucket, chain.export, chain.converted, held, mapping, window, reading, target, policy, refused
-        )
-    verdicts = judge(reading, mapping, window, differences)
+        differences = differences_of(sides, reading, policy, refused_points(bucket, place, chain.loaded))
+    location = retrying(lambda: locate(places, reading, differences), policy)
+    verdicts = judge(reading, mapping, window, location.differences, location.trails)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
         database=job.source_database,
@@ -148,7 +140,7 @@ def _reading(
     held = chain.loaded.bucket
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
     coverage = pool.submit(kept_coverage, bucket, chain)
-    refused = _refused(bucket, place, chain.loaded)
+    refused = refused_points(bucket, place, chain.loaded)
     told = source_reading(counts.result(), sample.result(), mapping, chain.converted, bins.result())
     asked = figures.result()
     actual = retrying(
@@ -166,16 +158,21 @@ def _reading(
 
 
 def judge(
-    reading: Reading, mapping: Mapping, window: Window, differences: Differences | None = None
+    reading: Reading,
+    mapping: Mapping,
+    window: Window,
+    differences: Differences | None = None,
+    trails: Trails = NOT_LOOKED,
 ) -> tuple[Verdict, ...]:
-    """The five verdicts of a reading."""
-    return (
+    """The five verdicts of a reading; their stages are those that the trails show, where there are any."""
+    verdicts = (
         check_record_count(reading),
         check_checksum(reading, window, differences, mapping.measurement),
         check_sample(reading),
         check_schema(reading, mapping),
         check_coverage(reading, window),
     )
+    return tuple(blamed(verdict, trails) for verdict in verdicts)
 
 
 def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Mapping, bucket: ExportBucket) -> Chain:
@@ -243,25 +240,18 @@ def source_reading(
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if converted.altered and not sample.is_empty():
-        accepted = say(_with_all_columns(sample, mapping), mapping, converted.rewrite).accepted
+        accepted = say(with_all_columns(sample, mapping), mapping, converted.rewrite).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,
         values=counts.field_values(mapping),
         first_ns=counts.first_ns,
         last_ns=counts.last_ns,
-        sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
+        sample=sampled_rows(with_all_columns(sample, mapping), mapping),
         sample_quarantined=left_out,
         unmapped=counts.unmapped,
         bin_rows=bins,
     )
-
-
-def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
-    """A column that the source no longer has holds nothing but NULL."""
-    wanted = {tag.column for tag in mapping.tags} | {field.column for field in mapping.fields}
-    absent = sorted(wanted - set(frame.columns))
-    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
 def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
@@ -317,7 +307,7 @@ def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tup
     return tuple(spoiled)
 
 
-def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
+def refused_points(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:
     """The points of the lines that the server refused while loading: kept apart, they belong to the comparison."""
     if not loaded.refused_lines:
         return []
@@ -332,29 +322,14 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
 
 
 def differences_of(
-    bucket: ExportBucket,
-    export: ExportManifest,
-    converted: LineProtocolManifest,
-    held: str,
-    mapping: Mapping,
-    window: Window,
-    reading: Reading,
-    target: Target,
-    policy: RetryPolicy,
-    refused: Sequence[Block] = (),
+    sides: Sides, reading: Reading, policy: RetryPolicy, refused: Sequence[Block] = ()
 ) -> Differences | None:
     """The values that differ, as long as the export files are there; all of them where a tolerance depends on it.
 
-    `held` is the name of the bucket that is compared. Refused lines are accounted for: their points are not missing.
+    Refused lines are accounted for: their points are not missing.
     """
-
-    def blocks(part: Window) -> Iterator[Block]:
-        yield from reader.points(target, held, mapping.measurement, part)
-        for block in refused:
-            if part.contains(int(block.times[0])):
-                yield block
-
     try:
-        return retrying(lambda: pinpoint(bucket, export, converted, mapping, window, reading, blocks), policy)
-    except Missing:
+        return retrying(lambda: pinpoint(sides, reading, refused), policy)
+    except Permanent:
+        # Gone, or not what their manifest says.
         return None

@@ -12,6 +12,7 @@ from ts_migration.manifests import ExportManifest, LineProtocolManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.check import differences_of, judge
 from ts_migration.stages.target_reading import ask_figures, read_target
+from ts_migration.stages.trace import Sides
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading, TargetReading
 from ts_migration.validation.sample import SampledRow
 from ts_migration.validation.verdict import Verdict
@@ -69,17 +70,16 @@ def verdicts_on(
     reading = Reading(expectation.source, expectation.reading, found, count_tolerance, sample_threshold)
     differences = None
     if reading.export.expected.lanes != found.digest.lanes:
-        differences = differences_of(
-            expectation.bucket,
+        sides = Sides(
+            expectation.window,
+            expectation.mapping,
             expectation.export,
             expectation.converted,
             found.bucket,
-            expectation.mapping,
-            expectation.window,
-            reading,
+            expectation.bucket,
             target,
-            policy,
         )
+        differences = differences_of(sides, reading, policy)
         differences = replace(differences, extra_span=None) if differences else None
     verdicts = judge(reading, expectation.mapping, expectation.window, differences)
     return tuple(replace(verdict, stage=None) for verdict in verdicts)

@@ -4,6 +4,7 @@ A verdict counts only while everything it judged still stands: the same export, 
 Used by status, validate, the roll-up and the report.
 """
 
+from collections.abc import Collection
 from collections.abc import Mapping as Dict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from ts_migration.stages.currency import window_range
 from ts_migration.stages.load import load_settings
 from ts_migration.stages.work import StageWork, works_of
 from ts_migration.validation.table import WindowResult
+from ts_migration.validation.trails import earliest
+from ts_migration.validation.verdict import Stage, blame_text
 from ts_migration.windows import Window
 
 READERS = 24
@@ -214,7 +217,12 @@ class TableProof:
 
 
 def proof_of(
-    config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, bucket_id: str | None = None
+    config: MigrationConfig,
+    job: MigrationJob,
+    bucket: ExportBucket,
+    bucket_id: str | None = None,
+    *,
+    only: Collection[str] | None = None,
 ) -> TableProof:
     """Read a job's manifests and say what each window of its grid comes to. Lists once and gets concurrently.
 
@@ -223,6 +231,7 @@ def proof_of(
         job: whose table it is.
         bucket: the export bucket.
         bucket_id: of the target bucket as InfluxDB has it now, see `Standing`; by default that is not looked at.
+        only: partition keys of the windows whose manifests are read; by default all of the grid.
 
     Raises:
         Permanent: S3 denies the bucket, or a manifest is damaged.
@@ -239,7 +248,7 @@ def proof_of(
         bucket_id=bucket_id,
     )
     with ThreadPoolExecutor(READERS, thread_name_prefix="proof") as pool:
-        windows = list(job.grid)
+        windows = [window for window in job.grid if only is None or window.key in only]
         read = pool.map(lambda window: _read(bucket, place, window, there), windows)
         proofs = tuple(
             window_proof(window, manifests, standing, validated=job.validation_enabled)
@@ -400,8 +409,8 @@ def reason_of(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
     failed = [verdict for verdict in verdicts.verdicts if not verdict.passed]
     if failed:
         names = ", ".join(verdict.check for verdict in failed)
-        stage = next((verdict.stage for verdict in failed if verdict.stage), None)
-        return f"{names} failed" + (f": broken by the {stage}" if stage else "")
+        stage = earliest(Stage(verdict.stage) for verdict in failed if verdict.stage)
+        return f"{names} failed" + (f": {blame_text(stage)}" if stage else "")
     if verdicts.status == "proven":
         return "export equals bucket, value by value"
     reasons = [f"{verdict.check} by its tolerance" for verdict in verdicts.verdicts if verdict.severity == "WARN"]

@@ -120,10 +120,10 @@ def _feeds(source: FieldSource, measure_name: str, column: str) -> bool:
 def rows_at(query: TimestreamQuery, schema: TableSchema, window: Window, times: Iterable[int]) -> pl.DataFrame:
     """All rows of a window at given times (ns), as frames of an export are."""
     wanted = sorted({time_ns for time_ns in times if window.contains(time_ns)})
-    frames = [_no_rows(schema)]
+    frames = [no_rows(schema)]
     for start in range(0, len(wanted), _TIMES_A_QUERY):
         moments = ", ".join(moment(time_ns) for time_ns in wanted[start : start + _TIMES_A_QUERY])
-        frames.append(_rows(query, schema, f'{in_window(window)} AND "time" IN ({moments})'))
+        frames.append(rows_where(query, schema, f'{in_window(window)} AND "time" IN ({moments})'))
     return pl.concat(frames)
 
 
@@ -146,11 +146,11 @@ def sample_rows(
             one query, which leaves nothing out; if there are more after all, they are sampled as any others.
     """
     if rows is not None and rows <= count:
-        whole = _rows(query, schema, in_window(window), limit=count + 1)
+        whole = rows_where(query, schema, in_window(window), limit=count + 1)
         if len(whole) <= count:
-            return pl.concat([_no_rows(schema), whole])
+            return pl.concat([no_rows(schema), whole])
     if not count:
-        return _no_rows(schema)
+        return no_rows(schema)
     draw = random.Random(seed)  # noqa: S311 - a sample, no secret
     try:
         found = _rows_of_strata(query, schema, window, count, draw)
@@ -158,7 +158,7 @@ def sample_rows(
         # More series than Timestream can number: strata of time alone.
         found = _rows_at_spots(query, schema, window, count, draw)
     # Two draws may meet the same rows.
-    return pl.concat([_no_rows(schema), *found]).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+    return pl.concat([no_rows(schema), *found]).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
 
 
 def _rows_of_strata(
@@ -180,7 +180,7 @@ def _rows_of_strata(
     with ThreadPoolExecutor(_QUERIES_AT_A_TIME) as pool:
         told = pool.map(lambda sql: list(query.rows(sql)), times_queries(table, columns, window, draws))
         times = {_integer(row["draw"]): _integer(row["time_ns"]) for rows in told for row in rows}
-        return list(pool.map(lambda where: _rows(query, schema, where), rows_conditions(columns, draws, times)))
+        return list(pool.map(lambda where: rows_where(query, schema, where), rows_conditions(columns, draws, times)))
 
 
 @dataclass(frozen=True)
@@ -215,15 +215,18 @@ def _rows_at_spots(
 
 def _rows_at_spot(query: TimestreamQuery, schema: TableSchema, window: Window, spot: _Spot) -> pl.DataFrame:
     after = Window(spot.offset, window.end_ns)
-    found = _rows(query, schema, in_window(after), f'"time" ASC, {spot.order}', spot.size)
+    found = rows_where(query, schema, in_window(after), f'"time" ASC, {spot.order}', spot.size)
     if len(found) < spot.size and spot.offset > window.start_ns:
         before = Window(window.start_ns, spot.offset)
-        rest = _rows(query, schema, in_window(before), f'"time" DESC, {spot.order}', spot.size - len(found))
+        rest = rows_where(query, schema, in_window(before), f'"time" DESC, {spot.order}', spot.size - len(found))
         found = pl.concat([found, rest])
     return found
 
 
-def _rows(query: TimestreamQuery, schema: TableSchema, where: str, order: str = "", limit: int = 0) -> pl.DataFrame:
+def rows_where(
+    query: TimestreamQuery, schema: TableSchema, where: str, order: str = "", limit: int = 0
+) -> pl.DataFrame:
+    """Rows for which a condition holds, as frames of an export are."""
     columns = [column for column in schema.columns if column.role is not ColumnRole.TIMESTAMP]
     sql = f"SELECT {select_list(columns)} FROM {_table(schema)} WHERE {where}"
     if order:
@@ -231,7 +234,8 @@ def _rows(query: TimestreamQuery, schema: TableSchema, where: str, order: str = 
     return query.frame(f"{sql} LIMIT {limit}" if limit else sql)
 
 
-def _no_rows(schema: TableSchema) -> pl.DataFrame:
+def no_rows(schema: TableSchema) -> pl.DataFrame:
+    """A frame of the table's columns without a row."""
     columns = [column for column in schema.columns if column.role is not ColumnRole.TIMESTAMP]
     return pl.DataFrame(schema={**{column.name: _FRAME_TYPES[column.type] for column in columns}, TIME_NS: pl.Int64})
 

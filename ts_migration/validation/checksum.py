@@ -66,14 +66,15 @@ def digest_text(record: DigestRecord) -> str:
 
 
 def _way_out(bucket: str, measurement: str, span: tuple[int, int]) -> str:
-    """What only an operator may decide. The server's stop is inclusive; a delete cannot choose fields."""
+    """What a load cannot mend. The server's stop is inclusive; a delete cannot choose fields."""
     name = measurement.replace("\\", "\\\\").replace('"', '\\"')
     predicate = shlex.quote(f'_measurement="{name}"')
+    delete = f"influx delete --bucket {shlex.quote(bucket)} --start {iso(span[0])} --stop {iso(span[1])}"
     return (
-        "points that are too many are never deleted here, and writing again cannot mend this. Where nobody needs them: "
-        f"`influx delete --bucket {shlex.quote(bucket)} --start {iso(span[0])} --stop {iso(span[1])} "
-        f'--predicate {predicate}` (AND tag="value" narrows it to a series), then `ts-migration execute`, which '
-        "writes the window's own points of that time again"
+        "points that are too many: writing again cannot mend this. `ts-migration repair` keeps them in the export "
+        f"bucket and deletes them. By hand, where nobody needs them: `{delete} --predicate {predicate}` "
+        '(AND tag="value" narrows it to a series), then `ts-migration execute`, which writes the window\'s own points '
+        "of that time again"
     )
 
 

@@ -1,14 +1,15 @@
 """Which values differ between the export and the bucket: missing, extra or changed, with both values of the first ones.
 
 Pure comparison of two tables of values; which part of a window they cover, and where they come from, is in
-`stages.check`.
+`stages.pinpoint`; what other places have of the first ones, in `trails`.
 """
 
 from dataclasses import dataclass
 
 import polars as pl
 
-from ts_migration.validation.point_values import BlockPoints, FramePoints
+from ts_migration.validation.point_values import BlockPoints, FramePoints, NamedValue
+from ts_migration.validation.trails import NOTHING, Kind, Place, Seen, Suspect
 from ts_migration.validation.verdict import EVIDENCE_ROWS
 from ts_migration.windows import iso
 
@@ -22,6 +23,7 @@ class Differences:
         extra: in the bucket and not in the export.
         changed: in both with another value or type.
         lines: the first of them for people, at most 20.
+        first: the first of each kind, at most 20 a kind, to be looked for elsewhere.
         complete: whether all of the window that differs was compared, not only the first part.
         extra_span: times of the first and the last extra value, ns; None where there is none.
     """
@@ -32,6 +34,7 @@ class Differences:
     lines: tuple[str, ...] = ()
     complete: bool = True
     extra_span: tuple[int, int] | None = None
+    first: tuple[Suspect, ...] = ()
 
     def __add__(self, other: "Differences") -> "Differences":
         spans = [span for span in (self.extra_span, other.extra_span) if span]
@@ -42,6 +45,11 @@ class Differences:
             (self.lines + other.lines)[:EVIDENCE_ROWS],
             self.complete and other.complete,
             (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None,
+            tuple(
+                suspect
+                for kind in Kind
+                for suspect in [one for one in (*self.first, *other.first) if one.kind is kind][:EVIDENCE_ROWS]
+            ),
         )
 
     @property
@@ -70,24 +78,45 @@ def compare(expected: FramePoints, actual: BlockPoints) -> Differences:
     changed = left.join(right, on=keys, how="inner", suffix="_actual").filter(pl.col("bits") != pl.col("bits_actual"))
     changed = changed.sort("time")
     doubled = len(left) - len(left.unique(keys))
-    lines = [
-        f"changed: {named.point} at {iso(row['time'])}: expected {named.value}, bucket has {found.value}"
-        for row in changed.head(EVIDENCE_ROWS).iter_rows(named=True)
-        for named in [expected.named(row["part"], row["field"], row["row"])]
-        for found in [actual.named(row["part_actual"], row["field_actual"], row["row_actual"])]
+    first = [
+        *_suspects(Kind.CHANGED, changed, expected, actual),
+        *_suspects(Kind.MISSING, missing, expected, None),
+        *_suspects(Kind.EXTRA, extra, None, actual),
     ]
-    lines += [
-        f"missing: {named.point} at {iso(row['time'])}: expected {named.value}"
-        for row in missing.head(EVIDENCE_ROWS).iter_rows(named=True)
-        for named in [expected.named(row["part"], row["field"], row["row"])]
-    ]
-    lines += [
-        f"extra: {named.point} at {iso(row['time'])}: bucket has {named.value}"
-        for row in extra.head(EVIDENCE_ROWS).iter_rows(named=True)
-        for named in [actual.named(row["part"], row["field"], row["row"])]
-    ]
+    lines = [_line(suspect) for suspect in first]
     if doubled:
         lines.insert(0, f"{doubled:,} values of the export share series, field and time with another one")
     # Both are sorted by time.
     span = None if extra.is_empty() else (extra.item(0, "time"), extra.item(-1, "time"))
-    return Differences(len(missing), len(extra), len(changed), tuple(lines[:EVIDENCE_ROWS]), extra_span=span)
+    told = tuple(lines[:EVIDENCE_ROWS])
+    return Differences(len(missing), len(extra), len(changed), told, extra_span=span, first=tuple(first))
+
+
+def _suspects(
+    kind: Kind, table: pl.DataFrame, expected: FramePoints | None, actual: BlockPoints | None
+) -> list[Suspect]:
+    """The first values of a table with what either side has of them; None for a side that has nothing."""
+    found = []
+    other = "_actual" if expected else ""
+    for row in table.head(EVIDENCE_ROWS).iter_rows(named=True):
+        one = expected.named(row["part"], row["field"], row["row"]) if expected else None
+        two = actual.named(row["part" + other], row["field" + other], row["row" + other]) if actual else None
+        named = one or two
+        assert named is not None  # noqa: S101 - one of the sides is given
+        known = {
+            Place.EXPORT: _seen(row["bits"], one),
+            Place.BUCKET: _seen(row["bits" + other], two) if two else NOTHING,
+        }
+        found.append(Suspect(kind, row["key"], row["time"], named.point, named.tags, known))
+    return found
+
+
+def _seen(bits: int, named: NamedValue | None) -> Seen:
+    return NOTHING if named is None else Seen(bits, named.value)
+
+
+def _line(suspect: Suspect) -> str:
+    """What the two sides that were compared have."""
+    expected, actual = suspect.known[Place.EXPORT], suspect.known[Place.BUCKET]
+    told = [f"expected {expected.text}"] * (expected != NOTHING) + [f"bucket has {actual.text}"] * (actual != NOTHING)
+    return f"{suspect.kind.value}: {suspect.point} at {iso(suspect.time_ns)}: {', '.join(told)}"

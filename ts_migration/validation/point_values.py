@@ -4,16 +4,17 @@ The keys and bits are those of the digest, so that what differs here is what mak
 are made only for the few values that are shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.blocks import Block, BlockColumn
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.validation.frame_values import TIME_COLUMN, SeriesRegistry, rfc3339, values_of
 from ts_migration.validation.hashing import (
+    I64,
     StringHashes,
     canonical_field,
     canonical_series,
@@ -29,17 +30,28 @@ SCHEMA = {"key": pl.UInt64, "time": pl.Int64, "bits": pl.UInt64, "part": pl.Int3
 
 @dataclass(frozen=True, slots=True)
 class NamedValue:
-    """One value as people read it: series and field, and the value with its type."""
+    """One value as people read it: series and field, and the value with its type; and the tags of the series."""
 
     point: str
     value: str
+    tags: dict[str, str]
+
+
+Keep = Callable[[pl.DataFrame], pl.Series]
+"""Says of each value of a table (by `key` and `time`) whether it is kept."""
 
 
 class FramePoints:
-    """The values of export frames. Keeps the frames: meant for a part of a window."""
+    """The values of export frames. Keeps the rows of what it keeps: meant for a part of a window.
 
-    def __init__(self, mapping: Mapping) -> None:
+    Args:
+        mapping: of the table.
+        keep: which values are kept; by default all.
+    """
+
+    def __init__(self, mapping: Mapping, keep: Keep | None = None) -> None:
         self.mapping = mapping
+        self._keep = keep
         self._registry = SeriesRegistry(mapping)
         self._strings = StringHashes()
         self._frames: list[pl.DataFrame] = []
@@ -50,7 +62,7 @@ class FramePoints:
         if frame.is_empty():
             return
         registry, part = self._registry, len(self._frames)
-        self._frames.append(frame)
+        tables: list[pl.DataFrame] = []
         numbers = registry.numbers_of(frame)
         times = frame[TIME_COLUMN].to_numpy()
         for values in values_of(frame, registry, numbers, self._strings):
@@ -64,7 +76,14 @@ class FramePoints:
                 "field": fields,
                 "row": rows.astype(np.int64),
             }
-            self._tables.append(pl.DataFrame(columns, schema=SCHEMA))
+            tables.append(_kept(pl.DataFrame(columns, schema=SCHEMA), self._keep))
+        if not any(map(len, tables)):
+            return
+        if self._keep:
+            rows = np.unique(np.concatenate([table["row"].to_numpy() for table in tables]))
+            frame, tables = frame[rows], [_renumbered(table, rows) for table in tables]
+        self._frames.append(frame)
+        self._tables += tables
 
     @property
     def values(self) -> int:
@@ -85,13 +104,19 @@ class FramePoints:
         elif source.type is FieldType.FLOAT:
             value = float(value)
         tags = self._registry.tags_of(values)
-        return NamedValue(point_text(self.mapping.measurement, tags, source.field), value_text(value, source.type))
+        point = point_text(self.mapping.measurement, tags, source.field)
+        return NamedValue(point, value_text(value, source.type), tags)
 
 
 class BlockPoints:
-    """The values of blocks read back. Keeps the blocks: meant for a part of a window."""
+    """The values of blocks read back. Keeps the points of what it keeps: meant for a part of a window.
 
-    def __init__(self) -> None:
+    Args:
+        keep: which values are kept; by default all.
+    """
+
+    def __init__(self, keep: Keep | None = None) -> None:
+        self._keep = keep
         self._blocks: list[Block] = []
         self._tables: list[pl.DataFrame] = []
         self._strings = StringHashes()
@@ -100,7 +125,7 @@ class BlockPoints:
         """Add blocks."""
         for block in blocks:
             part = len(self._blocks)
-            self._blocks.append(block)
+            tables: list[pl.DataFrame] = []
             series = canonical_series(block.measurement, block.tags)
             for index, column in enumerate(block.columns):
                 rows = np.arange(len(block.times)) if column.valid is None else np.flatnonzero(column.valid)
@@ -118,7 +143,14 @@ class BlockPoints:
                     "field": np.full(len(rows), index, np.int32),
                     "row": rows.astype(np.int64),
                 }
-                self._tables.append(pl.DataFrame(columns, schema=SCHEMA))
+                tables.append(_kept(pl.DataFrame(columns, schema=SCHEMA), self._keep))
+            if not any(map(len, tables)):
+                continue
+            if self._keep:
+                points = np.unique(np.concatenate([table["row"].to_numpy() for table in tables]))
+                block, tables = _points_of(block, points), [_renumbered(table, points) for table in tables]
+            self._blocks.append(block)
+            self._tables += tables
 
     def table(self) -> pl.DataFrame:
         """All values."""
@@ -130,7 +162,30 @@ class BlockPoints:
         column = block.columns[field]
         value = column.values[row]
         plain = value.item() if isinstance(value, np.generic) else value
-        return NamedValue(point_text(block.measurement, block.tags, column.field), value_text(plain, column.kind))
+        point = point_text(block.measurement, block.tags, column.field)
+        return NamedValue(point, value_text(plain, column.kind), block.tags)
+
+    def block(self, part: int) -> Block:
+        """The block that the rows of a part are points of."""
+        return self._blocks[part]
+
+
+def _kept(table: pl.DataFrame, keep: Keep | None) -> pl.DataFrame:
+    return table if keep is None else table.filter(keep(table))
+
+
+def _renumbered(table: pl.DataFrame, rows: I64) -> pl.DataFrame:
+    """The same values, their rows counted among the rows that are kept."""
+    return table.with_columns(pl.Series("row", np.searchsorted(rows, table["row"].to_numpy()), pl.Int64))
+
+
+def _points_of(block: Block, rows: I64) -> Block:
+    """Some points of a block, as copies that do not hold the others in memory."""
+    columns = (
+        BlockColumn(one.field, one.kind, one.values[rows], None if one.valid is None else one.valid[rows])
+        for one in block.columns
+    )
+    return Block(block.measurement, block.tags, block.times[rows], tuple(columns))
 
 
 def point_text(measurement: str, tags: dict[str, str], field: str) -> str:

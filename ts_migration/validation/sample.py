@@ -5,7 +5,7 @@ looked up in the points read back, and the verdict is made. Pure functions.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SampledValue:
-    """One value of a sampled row: key (mix(k) of lane 0), typed bits, and texts for people."""
+    """One value of a sampled row: key (mix(k) of lane 0), typed bits, texts for people, and the tags of its series."""
 
     key: int
     bits: int
     point: str
     value: str
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def sampled_rows(frame: pl.DataFrame, mapping: Mapping) -> tuple[SampledRow, ...
     for value in points.table().iter_rows(named=True):
         named = points.named(value["part"], value["field"], value["row"])
         times[value["row"]] = value["time"]
-        rows.setdefault(value["row"], []).append(SampledValue(value["key"], value["bits"], named.point, named.value))
+        sampled = SampledValue(value["key"], value["bits"], named.point, named.value, named.tags)
+        rows.setdefault(value["row"], []).append(sampled)
     return tuple(SampledRow(times[row], tuple(rows[row])) for row in sorted(rows))
 
 
@@ -95,6 +97,28 @@ class SampleLookup:
         return int(bits[0]), value_text(values.tolist()[0], kind)
 
 
+@dataclass(frozen=True, slots=True)
+class SampleFault:
+    """A sampled value that the bucket does not hold as it is, and its time."""
+
+    value: SampledValue
+    time_ns: int
+
+
+def faults_of(reading: "Reading") -> list[SampleFault]:
+    """The sampled values that the bucket does not hold, row by row."""
+    return [fault for row in reading.source.sample for fault in _faults(row, reading)]
+
+
+def _faults(row: SampledRow, reading: "Reading") -> list[SampleFault]:
+    found = reading.target.sample
+    return [
+        SampleFault(value, row.time_ns)
+        for value in row.values
+        if found.get((value.key, row.time_ns), (None, ""))[0] != value.bits
+    ]
+
+
 def check_sample(reading: "Reading") -> Verdict:
     """The share of sampled rows whose values are all in the bucket, bit for bit, against the threshold."""
     rows, found = reading.source.sample, reading.target.sample
@@ -104,8 +128,7 @@ def check_sample(reading: "Reading") -> Verdict:
         faults = [
             f"{value.point} at {iso(row.time_ns)}: Timestream has {value.value}, bucket "
             + (f"has {found[value.key, row.time_ns][1]}" if (value.key, row.time_ns) in found else "has nothing")
-            for value in row.values
-            if found.get((value.key, row.time_ns), (None, ""))[0] != value.bits
+            for value in (fault.value for fault in _faults(row, reading))
         ]
         agreeing += not faults
         lines += faults

@@ -25,11 +25,21 @@ class Severity(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a difference came in."""
+    """Where a difference came in. SOURCE: Timestream itself changed after the export."""
 
+    SOURCE = "source"
     EXPORT = "export"
     CONVERSION = "conversion"
     LOAD = "load"
+
+
+STAGES = tuple(Stage)
+"""In the order of the flow."""
+
+
+def blame_text(stage: str) -> str:
+    """What a stage has to do with a failed check, in words."""
+    return "the source changed after the export" if stage == Stage.SOURCE else f"broken by the {stage}"
 
 
 class Status(StrEnum):

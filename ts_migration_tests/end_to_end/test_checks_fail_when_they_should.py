@@ -98,7 +98,8 @@ def test_a_null_made_a_value_fails_record_count_and_is_shown_as_extra(
     name = field.partition("=")[0]
     assert verdicts["record_count"].evidence[0].startswith(f"field '{name}': ")
     assert verdicts["checksum"].evidence[0] == (
-        f"extra: plants,measure_name=metrics,plant=Itaipu,subsystem=S {name} at {iso(time_ns)}: bucket has {value}"
+        f"extra: plants,measure_name=metrics,plant=Itaipu,subsystem=S {name} at {iso(time_ns)}: Timestream has nothing, "
+        f"export has nothing, line protocol has nothing, bucket has {value}; broken by the load"
     )
 
 
@@ -129,7 +130,8 @@ def test_the_last_bit_of_a_float_fails_the_checksum_and_nothing_else(table: Prov
     assert verdicts["checksum"].difference == "0 missing, 0 extra, 1 changed values"
     assert verdicts["checksum"].evidence[0] == (
         "changed: plants,measure_name=metrics,plant=Itaipu,subsystem=S load_mw at "
-        "2023-02-01T00:00:00.000000001Z: expected 5.428571428571431 (float), bucket has 5.428571428571432 (float)"
+        "2023-02-01T00:00:00.000000001Z: Timestream has 5.428571428571431 (float), export has 5.428571428571431 (float), "
+        "line protocol has 5.428571428571431 (float), bucket has 5.428571428571432 (float); broken by the load"
     )
 
 
@@ -162,8 +164,13 @@ def test_a_point_shifted_by_a_nanosecond_fails_the_checksum_and_is_shown_at_both
 
     assert failed(verdicts) == {"checksum"}
     assert verdicts["checksum"].difference == "3 missing, 3 extra, 0 changed values"
-    assert "2023-02-01T06:00:00.000000001Z: expected" in told(verdicts["checksum"])
-    assert "2023-02-01T06:00:00.000000002Z: bucket has" in told(verdicts["checksum"])
+    lines = verdicts["checksum"].evidence
+    assert [line.partition(" at ")[2].partition(": Time")[0] for line in lines[:6]] == [
+        *["2023-02-01T06:00:00.000000001Z"] * 3,
+        *["2023-02-01T06:00:00.000000002Z"] * 3,
+    ]
+    assert "bucket has nothing; broken by the load" in lines[0]
+    assert "Timestream has nothing, export has nothing, line protocol has nothing, bucket has" in lines[3]
 
 
 def test_a_spoiled_member_is_not_loaded(table: ProvenTable) -> None:
@@ -183,7 +190,10 @@ def test_a_spoiled_member_whose_index_agrees_fails_the_checksum_and_blames_the_c
     assert verdicts["checksum"].stage == "conversion"
     spoiled, changed, *_ = verdicts["checksum"].evidence
     assert spoiled.endswith("2023-02-01/line-protocol/part-00000.lp.gz is not what the conversion wrote")
-    assert changed.endswith("expected 5.428571428571431 (float), bucket has 6.5 (float)")
+    assert changed.endswith(
+        "export has 5.428571428571431 (float), line protocol has 6.5 (float), bucket has 6.5 (float); "
+        "broken by the conversion"
+    )
 
 
 # sample
@@ -204,8 +214,9 @@ def test_a_value_changed_at_a_sampled_row_fails_the_sample_with_both_values(tabl
     assert failed(verdicts) == {"sample", "checksum"}
     assert verdicts["sample"].stage == "load"
     assert verdicts["sample"].evidence == (
-        f"plants,measure_name=metrics,plant=Itaipu,subsystem=S load_mw at {iso(row['time_ns'])}: "
-        f"Timestream has {row['load_mw']!r} (float), bucket has 1e+308 (float)",
+        f"changed: plants,measure_name=metrics,plant=Itaipu,subsystem=S load_mw at {iso(row['time_ns'])}: "
+        f"Timestream has {row['load_mw']!r} (float), export has {row['load_mw']!r} (float), "
+        f"line protocol has {row['load_mw']!r} (float), bucket has 1e+308 (float); broken by the load",
     )
 
 

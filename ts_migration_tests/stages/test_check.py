@@ -120,13 +120,14 @@ def test_points_that_are_only_too_many_are_told_with_the_delete_that_mends_them(
     assert "influx delete" not in str(verdict_of(loaded.check(), "checksum").evidence)
 
 
-def test_the_first_differing_point_is_shown_with_both_values(loaded: Migration) -> None:
+def test_the_first_differing_point_is_shown_with_the_value_at_every_stage(loaded: Migration) -> None:
     change_a_float(loaded)
     checksum = verdict_of(loaded.check(), "checksum")
     assert checksum.difference == "0 missing, 0 extra, 1 changed values"
     assert checksum.evidence[0] == (
         f"changed: {loaded.job.measurement},measure_name=metrics,plant=Itaipu, 1,subsystem=SE/CO load_mw at "
-        "2023-01-01T00:00:00.000000001Z: expected -30.0 (float), bucket has -29.999999999999996 (float)"
+        "2023-01-01T00:00:00.000000001Z: Timestream has -30.0 (float), export has -30.0 (float), "
+        "line protocol has -30.0 (float), bucket has -29.999999999999996 (float); broken by the load"
     )
 
 
@@ -144,7 +145,7 @@ def test_a_type_that_a_later_shard_holds_differently_is_told_and_spoils_no_proof
     )
 
 
-def test_rows_that_came_to_the_source_after_the_export_fail_record_count_and_are_laid_to_the_export(
+def test_rows_that_came_to_the_source_after_the_export_fail_record_count_and_are_laid_to_the_source(
     stack: Stack,
 ) -> None:
     from ts_migration.local.timestream.seed import SeedSpec, seed
@@ -159,8 +160,15 @@ def test_rows_that_came_to_the_source_after_the_export_fail_record_count_and_are
     seed(stack.timestream_url, spec, late)
     found = migration.check()
     count = verdict_of(found, "record_count")
-    assert (count.passed, count.stage) == (False, "export")
+    assert (count.passed, count.stage) == (False, "source")
     assert "Timestream has 256 rows now, the export 248" in count.evidence[0]
+    late_ones = [line for line in count.evidence if line.startswith("missing: ")]
+    assert len(late_ones) == 20 - len([line for line in count.evidence if line not in late_ones])
+    assert all(
+        "export has nothing, line protocol has nothing, bucket has nothing; the source changed after the export "
+        "(a late arrival): the files are as UNLOAD wrote them" in line
+        for line in late_ones
+    )
     assert verdict_of(found, "checksum").passed
 
 
@@ -281,7 +289,7 @@ def test_a_point_that_is_missing_within_the_tolerance_passes_with_its_number_and
     assert "they moved" in verdict_of(moved, "checksum").evidence[0]
 
 
-def test_a_gap_that_rows_came_late_to_is_one_of_the_export_and_none_of_the_source(stack: Stack) -> None:
+def test_a_gap_that_rows_came_late_to_is_one_of_the_export_and_blamed_on_the_source_that_changed(stack: Stack) -> None:
     days = (pl.col("time") - START) // (24 * HOUR)
     migration = new_migration(stack, plant_rows().filter(~days.is_between(10, 12) & ~days.is_between(20, 22)))
     migration.run(0)
@@ -291,7 +299,7 @@ def test_a_gap_that_rows_came_late_to_is_one_of_the_export_and_none_of_the_sourc
 
     found = verdict_of(migration.check(0), "coverage")
 
-    assert (found.passed, found.stage) == (False, "export")
+    assert (found.passed, found.stage) == (False, "source")
     assert found.evidence[0].startswith("a gap of the export: 2023-01-1")
     assert found.evidence[0].endswith("Timestream has 1 rows now, the export none")
     assert found.evidence[-1] == second

@@ -8,7 +8,7 @@ from ts_migration.influxdb.deletion import delete_points
 from ts_migration.local.timestream.seed import SeedSpec, seed
 from ts_migration.manifests import ExportManifest, read_manifest
 from ts_migration.stages.export import export_window
-from ts_migration.stages.mending import forget_broken_stages
+from ts_migration.stages.mending import forget_broken_stages, forget_what_follows_the_export
 from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
 from ts_migration_tests.local.timestream.embedded import write_client
@@ -56,7 +56,7 @@ def test_after_rows_expired_in_the_source_nothing_of_the_migration_is_touched(mi
     expire(migration, days=10)
     found = migration.check()
     count = next(verdict for verdict in found.verdicts if verdict.check == "record_count")
-    assert (count.passed, count.stage) == (False, "export")
+    assert (count.passed, count.stage) == (False, "source")
     assert "Timestream holds fewer rows than were exported: expired or deleted since" in count.evidence[0]
     before = objects_of(migration)
 
@@ -136,3 +136,23 @@ def test_a_spoiled_bucket_after_the_cleanup_is_mended_by_a_new_export(migration:
     assert forget(migration) is Stage.EXPORT
     redo_export(migration)
     assert migration.run().status == "proven"
+
+
+def test_after_expiry_a_spoiled_bucket_is_made_what_the_export_says_though_a_new_export_is_refused(
+    migration: Migration,
+) -> None:
+    migration.run()
+    day = Window(START + 24 * HOUR, START + 48 * HOUR)
+    delete_points(migration.stack.target, migration.job.target_bucket, migration.job.measurement, day)
+    expire(migration, days=10)
+    migration.check()
+    assert forget(migration) is Stage.EXPORT
+    with pytest.raises(Refused, match="Timestream holds 168 now"):
+        redo_export(migration)
+
+    assert forget_what_follows_the_export(migration.stack.bucket, migration.own()) is Stage.CONVERSION
+
+    found = migration.run()
+    failed = {each.check: each.stage for each in found.verdicts if not each.passed}
+    assert failed == {"record_count": "source", "coverage": "source"}
+    assert forget_what_follows_the_export(migration.stack.bucket, migration.own()) is None
