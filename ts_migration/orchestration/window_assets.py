@@ -8,7 +8,7 @@ import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
-from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_SCHEMA_CHECK, TableNames
+from ts_migration.orchestration.names import CONVERSION_CHECK, EXPORT_AGAIN_TAG, EXPORT_SCHEMA_CHECK, TableNames
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.versions import stage_version
@@ -60,7 +60,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         influxdb: InfluxDBResource,
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
-            redo = run.mend(context, Stage.EXPORT)
+            redo = run.mend(context, Stage.EXPORT) or EXPORT_AGAIN_TAG in context.run.tags
             _leave_other_buckets(context, run, job, influxdb)
             query = timestream.query(config.migration_settings)
             schema = schema_of(query, job.source_database, job.source_table)
