@@ -52,6 +52,13 @@ def line_of(problem: Mapping[str, Any], raw: dict[Any, Any], sections: Mapping[s
     key = ".".join(str(part) for part in rest)
     if kind == "missing":
         return f"{subject}{key} is required and not given"
+    if kind == "placeholder":
+        return f"{subject}{key}: {problem['msg']}"  # the text around it may be a secret
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        types = str(problem["ctx"].get("expected_tags", "the type of an action, see docs/cutover.md"))
+        return not_allowed(f"{subject}type", problem["ctx"].get("tag"), types.replace("'", ""))
+    if subject.startswith("cutover: action") and key == "entry" and kind == "value_error":
+        return f"{subject}needed: {_allowed(problem)}"
     if kind == "extra_forbidden":
         return f"{subject}{key}: unknown key{_nearest(location, sections)}"
     return not_allowed(f"{subject}{key}", problem["input"], _allowed(problem))
@@ -81,6 +88,12 @@ def _subject(location: list[Any], raw: dict[Any, Any]) -> tuple[str, list[Any]]:
         jobs = raw.get("migration_jobs")
         job = jobs[location[1]] if isinstance(jobs, list) and location[1] < len(jobs) else None
         return f"{job_label(location[1], job)}: ", location[2:] or ["entry"]
+    if location[:2] == ["cutover", "actions"] and len(location) > 2:
+        known_type = len(location) > 3
+        return (
+            f"cutover: action {location[2] + 1}{f' ({location[3]})' if known_type else ''}: ",
+            location[4:] or ["entry"],
+        )
     return "", location
 
 

@@ -12,6 +12,7 @@ from ts_migration.config import (
     RewriteRules,
     ValidationRules,
 )
+from ts_migration.cutover_settings import CutoverSettings
 from ts_migration_tests.embedded_stack import CHECKOUT
 
 SECTIONS = {
@@ -20,6 +21,7 @@ SECTIONS = {
     "mapping.rewrite": RewriteRules,
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
+    "cutover": CutoverSettings,
 }
 
 

@@ -1,0 +1,48 @@
+"""What actions talk to systems with: AWS clients, HTTP, the environment. Made at the edge and passed in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from ts_migration.aws import client
+from ts_migration.config import Environment
+
+HTTP_TIMEOUT_S = 30.0
+
+
+def _http() -> urllib3.PoolManager:
+    return urllib3.PoolManager(timeout=urllib3.Timeout(HTTP_TIMEOUT_S), retries=False)
+
+
+@dataclass(frozen=True)
+class CutoverClients:
+    """Attributes:
+    environment: target and organisation, with the token filled in.
+    variables: environment variables, for tokens and `{env:NAME}`.
+    folder: where files of the configuration are looked for.
+    aws: a boto3 client by the name of its service.
+    http: for Grafana and webhooks.
+    """
+
+    environment: Environment
+    variables: Mapping[str, str] = field(repr=False)
+    folder: Path
+    aws: Callable[[str], Any]
+    http: urllib3.PoolManager = field(default_factory=_http, repr=False)
+
+    @classmethod
+    def of(
+        cls, environment: Environment, variables: Mapping[str, str], folder: Path, region: str | None = None
+    ) -> "CutoverClients":
+        """Clients of the product's usual settings, each made when it is first asked for."""
+        made: dict[str, Any] = {}
+
+        def aws(service: str) -> Any:
+            if service not in made:
+                made[service] = client(service, region)
+            return made[service]
+
+        return cls(environment, variables, folder, aws)

@@ -1,0 +1,70 @@
+"""The record of a cutover in the export bucket: what each action found, what it set and how far it came.
+
+It is written before and after each action, so that whoever comes after a crash can go on or put everything back. There
+is one at a time; records of earlier cutovers are kept beside it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ts_migration.cutover.undo import Undo
+from ts_migration.manifests import Manifest, Sha256, read_manifest
+from ts_migration.objects import PROOF_PREFIX, ExportBucket
+
+RECORD_KEY = f"{PROOF_PREFIX}cutover.json"
+HISTORY_PREFIX = f"{PROOF_PREFIX}cutover-history/"
+
+State = Literal["planned", "applied", "reverting", "reverted", "failed"]
+
+
+class Change(BaseModel):
+    """One thing that an action changes, for people: secrets are masked, None is what is not there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+class ActionRecord(BaseModel):
+    """One action of a cutover."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    target: str
+    changes: tuple[Change, ...] = ()
+    undo: Undo | None = None
+    """None: it was not begun."""
+    state: State = "planned"
+    """planned with an undo: begun, and nobody knows whether it came through. failed: its reverse failed."""
+    problem: str = ""
+
+
+class CutoverRecord(Manifest):
+    """A cutover: planned (begun, not finished), applied, reverting, reverted (all as before) or failed (in between)."""
+
+    stage: Literal["cutover"] = "cutover"
+    id: str
+    proof: str
+    """Digest of what was proven when it began."""
+    who: str
+    settings: Sha256
+    """Fingerprint of the actions and of what they were filled with, secrets left out."""
+    state: State
+    actions: tuple[ActionRecord, ...]
+    problem: str = ""
+    """Why it was not applied, or not wholly reverted."""
+    began_at: str
+    reverted_by: str = ""
+
+
+def cutover_record(bucket: ExportBucket) -> CutoverRecord | None:
+    """The record of the latest cutover, or None where there was none.
+
+    Raises:
+        MigrationError: S3 failed, or the record is damaged.
+    """
+    return read_manifest(CutoverRecord, bucket, RECORD_KEY)
