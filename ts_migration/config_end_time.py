@@ -1,11 +1,15 @@
-"""A later end_time put into the text of a configuration file: those characters change and no others.
+"""A later end_time put into a configuration file: those characters change and no others, and the former text is kept.
 
 Only a text that then says exactly what was wanted is given back; where an end_time comes from an anchor or a merge key,
-it is refused. Who may write it, and where the former text is kept, is the caller's affair.
+it is refused. Whether it may be written is the caller's to ask.
 """
 
 import difflib
+import os
+import shutil
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
@@ -48,6 +52,31 @@ def with_end_times(text: str, ends_ns: Mapping[str, int]) -> str:
 def difference(before: str, after: str, name: str) -> list[str]:
     """What changes, as a unified diff with one line around it."""
     return list(difflib.unified_diff(before.splitlines(), after.splitlines(), name, name, n=1, lineterm=""))
+
+
+def write_keeping_former(path: Path, before: str, after: str) -> Path:
+    """Put a text into a file in one step; a copy of the former one lies beside it. Where that is.
+
+    Raises:
+        Refused: the file has changed since it was read, or it cannot be written.
+    """
+    file = path.resolve()
+    try:
+        if file.read_text(encoding="utf-8") != before:
+            raise Refused("it has changed since it was read", where=str(path), next_step="run the same command again")
+        former = file.with_name(f"{file.name}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
+        shutil.copy2(file, former)
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+        shutil.copy2(file, fresh)
+        fresh.write_text(after, encoding="utf-8")
+        fresh.replace(file)
+    except OSError as error:
+        raise Refused(
+            f"its end_time cannot be changed here: {error.strerror or error}",
+            where=str(path),
+            next_step="write it where the file comes from, and run the same command again",
+        ) from None
+    return former
 
 
 def _wanted(config: MigrationConfig, ends_ns: Mapping[str, int]) -> MigrationConfig:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import execute, local, plan, quarantine, report, reset, status, validate
+from ts_migration.cli import catch_up, execute, local, plan, quarantine, report, reset, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -31,6 +31,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
+app.command("catch-up")(catch_up.catch_up)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("report")(report.report)

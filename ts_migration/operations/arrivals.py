@@ -1,7 +1,8 @@
 """What the source holds now that the proof does not know: rows at or after end_time, and windows that grew since.
 
 Counts alone tell it: a row that was written again with another value at the same time is not seen here (the sample of
-`validate` may see it). What is done about arrivals is in `orchestration.catch_up`; what they keep shut, in `readiness`.
+`validate` may see it). What is done about arrivals is in `orchestration.catch_up`; what they keep shut, in
+`cutover.readiness`.
 """
 
 from dataclasses import dataclass
@@ -69,9 +70,7 @@ def arrivals_of(
     exported = [window for window in proof.windows if window.exported]
     counts = window_rows(query, job.source_database, job.source_table, [each.window for each in exported])
     changed = [
-        ChangedWindow(each.key, each.rows, now)
-        for each, now in zip(exported, counts, strict=True)
-        if now != each.rows
+        ChangedWindow(each.key, each.rows, now) for each, now in zip(exported, counts, strict=True) if now != each.rows
     ]
     tail = _after_end(config, job, query)
     return Arrivals(

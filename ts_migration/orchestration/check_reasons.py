@@ -1,7 +1,7 @@
 """What Dagster's event log leaves open before a cutover: every window and required check, and the whole-table checks.
 
 A check counts only where its newest execution succeeded and judged the newest materialisation. One that was planned and
-gave no verdict, judged an older materialisation, failed or never ran is told apart. Manifests are `operations.readiness`.
+gave no verdict, judged an older materialisation, failed or never ran is told apart. Manifests are `cutover.readiness`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.operations.readiness import Lack, Reason, command
+from ts_migration.cutover.readiness import Lack, Reason, command
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.names import TableNames
 

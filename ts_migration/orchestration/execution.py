@@ -243,7 +243,10 @@ def _plan(
         rolled_up=state.rolled_up,
     )
     return _Plan(
-        job, _groups(job, todo, proof, query, again), result, completes=completes and (bool(todo) or not state.rolled_up)
+        job,
+        _groups(job, todo, proof, query, again),
+        result,
+        completes=completes and (bool(todo) or not state.rolled_up),
     )
 
 
@@ -254,7 +257,11 @@ def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[st
 
 
 def _groups(
-    job: MigrationJob, todo: list[Window], proof: TableProof, query: TimestreamQuery, again: frozenset[str] = frozenset()
+    job: MigrationJob,
+    todo: list[Window],
+    proof: TableProof,
+    query: TimestreamQuery,
+    again: frozenset[str] = frozenset(),
 ) -> list[Group]:
     """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
     exported = {window.key for window in proof.windows if window.exported}

@@ -10,6 +10,8 @@ import dagster as dg
 
 from ts_migration.config import DEFAULT_CONFIG, MigrationConfig, MigrationJob, load_config
 from ts_migration.errors import Missing
+from ts_migration.orchestration.cutover_job import cutover_job
+from ts_migration.orchestration.cutover_sensor import cutover_sensor
 from ts_migration.orchestration.jobs import check_job, roll_up_job, window_job
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.sensors import rollup_sensor
@@ -57,10 +59,11 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
     (Default multiprocess: 13 s a window against under 1 s, most of it imports.)
     """
     roll_up_jobs = [roll_up_job(config, job) for job in config.migration_jobs]
+    cutover = cutover_job(config)
     shared = dg.Definitions(
         assets=[report_asset(config)],
-        jobs=roll_up_jobs,
-        sensors=[rollup_sensor(config, roll_up_jobs)],
+        jobs=[*roll_up_jobs, cutover],
+        sensors=[rollup_sensor(config, roll_up_jobs), cutover_sensor(config, cutover)],
         resources={
             "export_bucket": ExportBucketResource(),
             "timestream": TimestreamResource(),

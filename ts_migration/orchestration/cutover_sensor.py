@@ -1,0 +1,62 @@
+"""`cutover_sensor`: requests the job `cutover` once per proof, as soon as nothing is missing. Off until it is started.
+
+It looks at what is cheap first and asks the source only where all else is green. Every skipped tick says what is
+missing, how many, the first of it, and the command to run next.
+"""
+
+import dagster as dg
+
+from ts_migration.config import MigrationConfig
+from ts_migration.orchestration.cutover_job import systems_of
+from ts_migration.orchestration.names import CUTOVER_JOB, PROOF_TAG
+from ts_migration.orchestration.readiness import look_at_readiness
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+
+TICK_S = 60
+"""The source is asked at most so often: while it keeps a proven migration shut, every tick scans its time column."""
+
+
+def cutover_sensor(config: MigrationConfig, job: dg.JobDefinition) -> dg.SensorDefinition:
+    """The sensor over all tables of a configuration."""
+
+    @dg.sensor(
+        name="cutover_sensor",
+        job=job,
+        minimum_interval_seconds=TICK_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Requests the job cutover, once per proof, when everything is proven and the source is still.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext,
+        export_bucket: ExportBucketResource,
+        timestream: TimestreamResource,
+        influxdb: InfluxDBResource,
+    ) -> dg.SensorResult | dg.SkipReason:
+        readiness = look_at_readiness(
+            context.instance,
+            config,
+            systems_of(config, export_bucket, timestream, influxdb),
+            known=lambda proof: proof == context.cursor or bool(_runs(context.instance, proof)),
+        )
+        if readiness.reasons:
+            return dg.SkipReason(readiness.text)
+        if not readiness.ready:
+            return dg.SkipReason(_requested(context.instance, readiness.proof))
+        request = dg.RunRequest(run_key=readiness.proof, tags={PROOF_TAG: readiness.proof[:63]})
+        return dg.SensorResult(run_requests=[request], cursor=readiness.proof)
+
+    return sensor
+
+
+def _runs(instance: dg.DagsterInstance, proof: str) -> list[dg.DagsterRun]:
+    """Runs of the cutover that speak of a proof, newest first."""
+    return list(instance.get_runs(dg.RunsFilter(job_name=CUTOVER_JOB, tags={PROOF_TAG: proof[:63]})))
+
+
+def _requested(instance: dg.DagsterInstance, proof: str) -> str:
+    runs = _runs(instance, proof)
+    run = f"run {runs[0].run_id[:8]}, {runs[0].status.value.lower()}" if runs else "its run is not there yet"
+    return (
+        f"the cutover was requested for this proof ({run}); it is asked for once. "
+        "Next: ts-migration cutover --apply, if it did not come through or waits for approval"
+    )
