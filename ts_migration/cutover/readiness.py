@@ -179,9 +179,15 @@ def proof_digest(proofs: Sequence[tuple[MigrationJob, TableProof, MigratedManife
     """Which proof of all tables there is: another window, verdict, acceptance, range or bucket is another proof."""
     return fingerprint(
         [
-            (job.slug, job.source, job.target_bucket, job.measurement, job.start_time, job.end_time)
-            + (proof.digest, [window.key for window in proof.windows if is_accepted(window)])
-            + (migrated.digest if migrated else "",)
+            {
+                "job": job.slug,
+                "from": job.source,
+                "to": [job.target_bucket, job.measurement],
+                "range": [job.start_time, job.end_time],
+                "windows": proof.digest,
+                "accepted": [window.key for window in proof.windows if is_accepted(window)],
+                "table": migrated.digest if migrated else "",
+            }
             for job, proof, migrated in proofs
         ]
     )

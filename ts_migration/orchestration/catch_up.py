@@ -1,8 +1,8 @@
 """`catch-up`: migrates what came to the source since, pass by pass, until a pass finds nothing new.
 
 A pass asks the source, moves end_time in the configuration file where rows lie after it, and lets `execute` export,
-convert, load and check the windows that grew and those that are new: runs of Dagster like any others. What counts as new
-is in `operations.arrivals`; how the file's text changes, in `config_end_time`.
+convert, load and check the windows that grew and those that are new: runs of Dagster like any others. What counts as
+new is in `operations.arrivals`; how the file's text changes, in `config_end_time`.
 """
 
 from collections.abc import Callable
