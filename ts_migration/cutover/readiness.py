@@ -1,7 +1,7 @@
 """Whether applications may switch: what is missing, how much of it, the first of it, and the command to run next.
 
-Pure judgement of values that others gather: manifests (`stages.proof`), source (`operations.arrivals`); what Dagster's event log
-says is judged in `orchestration.check_reasons`. Anything that is not known is missing.
+Pure judgement of values that others gather: manifests (`stages.proof`), source (`operations.arrivals`); what Dagster's
+event log says is judged in `orchestration.check_reasons`. Anything that is not known is missing.
 """
 
 import shlex
@@ -20,23 +20,23 @@ from ts_migration.windows import iso
 class Lack(StrEnum):
     """What can be missing, in the words that people read."""
 
-    NOT_VALIDATED = "jobs are not validated (validation_enabled: false): nothing of them is proven"
-    NOT_MIGRATED = "windows are not migrated"
-    MADE_AGAIN = "windows were made again after their checks"
-    NOT_CHECKED = "checks of windows have not run"
-    NO_VERDICT = "checks of windows were begun and came to no verdict: skipped, broken off, or still running"
-    OUTDATED = "checks of windows judged an older materialisation"
-    FAILED = "checks of windows failed"
-    NOT_ROLLED_UP = "tables are not rolled up since their newest check"
-    TABLE_NOT_CHECKED = "checks of whole tables have not run on the newest roll-up"
-    TABLE_FAILED = "checks of whole tables failed"
-    STALE = "windows are stale: what was judged has changed"
-    NOT_PROVEN = "windows passed and are neither proven nor accepted"
-    OPEN = "windows are open by their manifests"
-    ROLL_UP_STALE = "roll-ups judged other windows than those that are there now"
-    LATE_ROWS = "rows came to proven windows after their export"
-    ROWS_AFTER_END = "rows lie at or after end_time in the source"
-    NOT_ASKED = "systems could not be asked"
+    NOT_VALIDATED = "jobs with validation_enabled: false, of which nothing is proven"
+    NOT_MIGRATED = "windows that are not migrated"
+    MADE_AGAIN = "windows that were made again after their checks"
+    NOT_CHECKED = "checks of windows that have not run"
+    NO_VERDICT = "checks of windows that were begun and came to no verdict (skipped, broken off, or still running)"
+    OUTDATED = "checks of windows that judged an older materialisation"
+    FAILED = "checks of windows that failed"
+    NOT_ROLLED_UP = "tables that are not rolled up since their newest check"
+    TABLE_NOT_CHECKED = "checks of the whole table that have not run on its newest roll-up"
+    TABLE_FAILED = "checks of the whole table that failed"
+    OPEN = "windows that are open by their manifests"
+    STALE = "windows of which something changed after they were judged"
+    NOT_PROVEN = "windows that passed and are neither proven nor accepted"
+    ROLL_UP_STALE = "roll-ups that judged other windows than there are now"
+    LATE_ROWS = "rows that came to proven windows after their export"
+    ROWS_AFTER_END = "rows at or after end_time in the source"
+    NOT_ASKED = "systems that could not be asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Reason:
     next_step: str
 
     def __str__(self) -> str:
-        return f"{self.job}: {self.count:,} {self.lack.value}, the first: {self.first}. Next: {self.next_step}"
+        return f"{self.job}: {self.lack.value}: {self.count:,}, the first: {self.first}. Next: {self.next_step}"
 
 
 @dataclass(frozen=True, slots=True)

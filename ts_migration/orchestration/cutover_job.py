@@ -44,7 +44,7 @@ def systems_of(
     return Systems(bucket.bucket, influxdb.target, lambda: timestream.query(config.migration_settings))
 
 
-def cutover_job(config: MigrationConfig) -> dg.JobDefinition:
+def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
     """The job of a configuration; `Approval` is its run configuration."""
 
     @dg.op(
@@ -53,27 +53,27 @@ def cutover_job(config: MigrationConfig) -> dg.JobDefinition:
     )
     def switch(
         context: dg.OpExecutionContext,
-        settings: Approval,
+        config: Approval,
         export_bucket: ExportBucketResource,
         timestream: TimestreamResource,
         influxdb: InfluxDBResource,
     ) -> None:
-        systems = systems_of(config, export_bucket, timestream, influxdb)
-        readiness = look_at_readiness(context.instance, config, systems)
+        systems = systems_of(migration, export_bucket, timestream, influxdb)
+        readiness = look_at_readiness(context.instance, migration, systems)
         if not readiness.ready:
             raise dg.Failure(
                 readiness.text,
                 metadata={"missing": _table(list(lines_of(readiness)))},
                 allow_retries=False,
             )
-        if config.cutover.approval == "manual" and not settings.approve:
+        if migration.cutover.approval == "manual" and not config.approve:
             context.log.info(f"everything is proven; the cutover waits for a person: {APPROVE_COMMAND}")
             _observe(context, "waits for approval", readiness.proof, next_step=APPROVE_COMMAND)
             return
         try:
             clients = CutoverClients.of(current_environment(), os.environ, Path.cwd())
             record = apply_cutover(
-                config, clients, export_bucket.bucket(), readiness.proof, f"Dagster run {context.run_id}"
+                migration, clients, export_bucket.bucket(), readiness.proof, f"Dagster run {context.run_id}"
             )
         except MigrationError as error:
             raise failure_of(error) from None

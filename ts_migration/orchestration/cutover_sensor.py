@@ -16,12 +16,12 @@ TICK_S = 60
 """The source is asked at most so often: while it keeps a proven migration shut, every tick scans its time column."""
 
 
-def cutover_sensor(config: MigrationConfig, job: dg.JobDefinition) -> dg.SensorDefinition:
+def cutover_sensor(config: MigrationConfig) -> dg.SensorDefinition:
     """The sensor over all tables of a configuration."""
 
     @dg.sensor(
         name="cutover_sensor",
-        job=job,
+        job_name=CUTOVER_JOB,
         minimum_interval_seconds=TICK_S,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Requests the job cutover, once per proof, when everything is proven and the source is still.",

@@ -59,11 +59,10 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
     (Default multiprocess: 13 s a window against under 1 s, most of it imports.)
     """
     roll_up_jobs = [roll_up_job(config, job) for job in config.migration_jobs]
-    cutover = cutover_job(config)
     shared = dg.Definitions(
         assets=[report_asset(config)],
-        jobs=[*roll_up_jobs, cutover],
-        sensors=[rollup_sensor(config, roll_up_jobs), cutover_sensor(config, cutover)],
+        jobs=[*roll_up_jobs, cutover_job(config)],
+        sensors=[rollup_sensor(config, roll_up_jobs), cutover_sensor(config)],
         resources={
             "export_bucket": ExportBucketResource(),
             "timestream": TimestreamResource(),
