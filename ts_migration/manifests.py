@@ -49,13 +49,17 @@ class Manifest(BaseModel):
         Work that is done again and comes to the same result keeps its digest, and with it what was built on it. Values
         that are their defaults are left out, so that a later version may add some without disowning earlier proofs.
         """
-        content = self.model_dump(mode="json", exclude={"written_at", "seconds"}, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return _content_digest(self)
 
     def write(self, bucket: ExportBucket, key: str) -> Self:
         """Put it; the caller makes this its last act."""
         bucket.put(key, self.to_bytes(), "application/json")
         return self
+
+
+def _content_digest(manifest: Manifest) -> str:
+    content = manifest.model_dump(mode="json", exclude={"written_at", "seconds"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 AnyManifest = TypeVar("AnyManifest", bound=Manifest)
@@ -296,3 +300,37 @@ class VerdictsManifest(Manifest):
     status: Literal["proven", "passed", "failed"]
     """passed: every check passed, but with a tolerance used or rows quarantined."""
     seconds: float
+
+    @property
+    def digest(self) -> str:
+        """As of every manifest; of a sample all of which agrees, it is left out which rows, and how many, were drawn.
+
+        Each check draws another sample. What was judged and found is the same, and so is what an acceptance names.
+        """
+        drawn = {"expected": "", "actual": "", "evidence": ()}
+        told = (
+            verdict.model_copy(update=drawn) if verdict.check == "sample" and verdict.difference == "0" else verdict
+            for verdict in self.verdicts
+        )
+        return _content_digest(self.model_copy(update={"verdicts": tuple(told)}))
+
+
+class AcceptanceManifest(Manifest):
+    """Somebody answers for a window that passed and is not proven, as long as its verdicts are the ones they saw."""
+
+    stage: Literal["acceptance"] = "acceptance"
+    database: str
+    table: str
+    job: str
+    window: WindowRange
+    verdicts: Sha256
+    """Digest of the verdicts that are accepted: others are not."""
+    found: str
+    """Why the window is not proven, as it was shown to whoever accepted it."""
+    reason: str
+    accepted_by: str
+
+    @property
+    def text(self) -> str:
+        """Who, when and why, in a line."""
+        return f"accepted by {self.accepted_by} at {self.written_at}: {self.reason}"

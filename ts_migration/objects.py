@@ -181,6 +181,11 @@ class WindowPlace:
         return f"{self.proof}verdicts.json"
 
     @property
+    def acceptance(self) -> str:
+        """Key of who accepted the window, though it is not proven."""
+        return f"{self.proof}acceptance.json"
+
+    @property
     def lease(self) -> str:
         """Key of the lease that keeps a second run off the window."""
         return f"{self.proof}lease.json"

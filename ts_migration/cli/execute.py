@@ -37,7 +37,7 @@ def execute(
     Example: ts-migration execute --config migration_config.yaml --dry-run
     """
     work = begin(config, parallel_jobs=parallel_jobs, only=only)
-    windows = _windows(work, window, only)
+    windows = windows_of(work, window, only)
     if dry_run:
         raise typer.Exit(_dry_run(work, only, region))
     raise typer.Exit(run(work, Selection(only, windows), region, parallel_jobs))
@@ -53,7 +53,7 @@ class Selection:
     reload: tuple[str, ...] = ()
 
 
-def _windows(work: Work, text: str | None, only: str | None) -> tuple[str, str] | None:
+def windows_of(work: Work, text: str | None, only: str | None) -> tuple[str, str] | None:
     """First and last partition key of `--window`; both must be keys of every job that is worked on."""
     if text is None:
         return None
@@ -150,6 +150,9 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")
         return ExitCode.FAILED
+    accepted = sum(job.accepted for job in result.jobs)
+    if accepted:
+        say(f"{accepted:,} window{'s' if accepted > 1 else ''} passed and {'are' if accepted > 1 else 'is'} accepted")
     if not ran:
         say("Nothing was left to do")
         return ExitCode.OK

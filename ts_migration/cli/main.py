@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import catch_up, execute, local, plan, quarantine, report, reset, status, validate
+from ts_migration.cli import accept, catch_up, execute, local, plan, quarantine, report, reset, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -34,6 +34,7 @@ app.command("execute")(execute.execute)
 app.command("catch-up")(catch_up.catch_up)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
+app.command("accept")(accept.accept)
 app.command("report")(report.report)
 app.command("reset")(reset.reset)
 

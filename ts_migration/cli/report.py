@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def report(config: ConfigOption = None, only: OnlyOption = None, region: RegionOption = None) -> None:
-    """Write the report of what is proven now, as HTML and JSON, here and in S3. Exit code 1 unless all is proven.
+    """Write the report of what is proven, as HTML and JSON, here and in S3. Exit code 1: not all proven, or accepted.
 
     Reads the manifests in S3 only: it works after the export files are deleted, and with every server down but S3.
 
     Example: ts-migration report --config migration_config.yaml
     """
     results = show_report(begin(config, only=only), "validation", only=only, region=region)
-    raise typer.Exit(ExitCode.OK if results.status == "proven" else ExitCode.FAILED)
+    raise typer.Exit(ExitCode.OK if results.cleared else ExitCode.FAILED)
 
 
 def show_report(

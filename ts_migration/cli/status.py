@@ -35,12 +35,21 @@ def status(config: ConfigOption = None) -> None:
             say(f"{one.job}: failed windows: {shown}{more}")
         if one.last_error:
             say(f"{one.job}: last error: {one.last_error}")
+        if one.failed_checks:
+            say(f"{one.job}: failed checks of the whole table: {', '.join(one.failed_checks)}")
     if any(one.failed for one in found):
         note("next: ts-migration execute tries failed windows again")
         raise typer.Exit(ExitCode.FAILED)
     if any(one.state == "no longer proven" for one in found):
         note("next: ts-migration execute loads again what is not in the bucket any more")
         raise typer.Exit(ExitCode.FAILED)
+    if any(one.failed_checks for one in found):
+        note("next: ts-migration execute asks again what the whole table fails for, and says what mends it")
+        raise typer.Exit(ExitCode.FAILED)
+    if any(not one.checked for one in found):
+        note("validation_enabled is false: what is not checked is not proven")
+        raise typer.Exit(ExitCode.FAILED)
     if any(not one.proven for one in found):
         note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")
+        note('or, where they may: ts-migration accept JOB --reason "…"')
         raise typer.Exit(ExitCode.FAILED)

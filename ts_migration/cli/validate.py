@@ -40,7 +40,7 @@ def validate(
         str | None, typer.Option("--end-time", help="End of the job's range; a part of it is refused for now.")
     ] = None,
 ) -> None:
-    """Check every loaded window again, on both systems. Exit code 0: proven, 1: not proven, 2: could not check.
+    """Check every loaded window again, on both systems. Exit code 0: proven or accepted, 1: not, 2: could not check.
 
     Example: ts-migration validate --config migration_config.yaml --parallel
     """
@@ -120,7 +120,8 @@ def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: i
 
 def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | None, region: str | None) -> int:
     for one in result.tables:
-        say(f"{one.job}: {one.checked:,} of {one.windows:,} windows checked, {one.proven:,} proven")
+        told = f"{one.proven:,} proven" + (f", {one.accepted:,} accepted" if one.accepted else "")
+        say(f"{one.job}: {one.checked:,} of {one.windows:,} windows checked, {told}")
         if one.files_gone and one.checked:
             say(f"{one.job}: {_WITHOUT_FILES}")
         for problem in one.problems:
@@ -130,11 +131,11 @@ def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | 
         # Where nothing could be checked, a new report would repeat what earlier runs found as if it were known now.
         show_report(work, "validation", only=only, region=region, job_id=result.job_id)
     for one in result.tables:
-        told = _together(one.problems)
-        for problem in told[:_SHOWN_PROBLEMS]:
+        problems = _together(one.problems)
+        for problem in problems[:_SHOWN_PROBLEMS]:
             error_line(f"job {one.job}: {problem}")
-        if len(told) > _SHOWN_PROBLEMS:
-            error_line(f"job {one.job}: and {len(told) - _SHOWN_PROBLEMS} more")
+        if len(problems) > _SHOWN_PROBLEMS:
+            error_line(f"job {one.job}: and {len(problems) - _SHOWN_PROBLEMS} more")
     if result.interrupted:
         error_line("cancelled before everything was checked")
         return ExitCode.CANCELLED
@@ -142,7 +143,9 @@ def _conclude(work: Work, result: "ValidationResult", log: LogFile, only: str | 
         return ExitCode.COULD_NOT_START
     if not result.ok:
         return ExitCode.FAILED
-    say(f"Every value is proven; checked in {result.seconds:.1f} s")
+    accepted = sum(one.accepted for one in result.tables)
+    but = f"Every window is proven but for {accepted:,}, which passed and were accepted" if accepted else ""
+    say(f"{but or 'Every value is proven'}; checked in {result.seconds:.1f} s")
     return ExitCode.OK
 
 

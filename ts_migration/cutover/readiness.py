@@ -14,6 +14,7 @@ from ts_migration.manifests import fingerprint
 from ts_migration.operations.arrivals import Arrivals
 from ts_migration.stages.proof import TableProof, WindowProof, WindowStatus
 from ts_migration.stages.roll_up import MigratedManifest
+from ts_migration.validation.table import TableCheck
 from ts_migration.windows import iso
 
 
@@ -80,7 +81,12 @@ class Readiness:
 
 def command(name: str, job: MigrationJob) -> str:
     """A command about one job, as it is typed."""
-    return f"ts-migration {name} --only {shlex.quote(job.job_name)}"
+    return f"ts-migration {name} --only {shlex.quote(job.slug)}"
+
+
+def mending(check: str, job: MigrationJob) -> str:
+    """The command that mends what a check of the whole table found."""
+    return command("catch-up" if check == TableCheck.LATE_ARRIVALS else "validate", job)
 
 
 def validation_reasons(jobs: Iterable[MigrationJob]) -> tuple[Reason, ...]:
@@ -107,9 +113,9 @@ def proof_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManife
         migrated: the manifest of the roll-up, if there is one.
     """
     stale = [window for window in proof.windows if window.status is WindowStatus.STALE]
-    unproven = [window for window in proof.windows if window.status is WindowStatus.PASSED and not is_accepted(window)]
+    unproven = [window for window in proof.windows if window.status is WindowStatus.PASSED and not window.cleared]
     rest = [window for window in proof.windows if window.status in (WindowStatus.MISSING, WindowStatus.FAILED)]
-    accept = f'ts-migration accept {shlex.quote(job.job_name)} --reason "…"'
+    accept = f'ts-migration accept {shlex.quote(job.slug)} --reason "…"'
     reasons = [
         *_windows(Lack.OPEN, job, rest, command("execute", job)),
         *_windows(Lack.STALE, job, stale, command("execute", job)),
@@ -118,11 +124,6 @@ def proof_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManife
     if reasons:
         return tuple(reasons)
     return (*_roll_up_reasons(job, proof, migrated),)
-
-
-def is_accepted(window: WindowProof) -> bool:
-    """Whether somebody has accepted the window with what it lacks."""
-    return bool(getattr(window, "accepted", False))
 
 
 def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tuple[Reason, ...]:
@@ -175,8 +176,8 @@ def notes_of(arrivals: Arrivals) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def proof_digest(proofs: Sequence[tuple[MigrationJob, TableProof, MigratedManifest | None]]) -> str:
-    """Which proof of all tables there is: another window, verdict, acceptance, range or bucket is another proof."""
+def proof_digest(proofs: Sequence[tuple[MigrationJob, TableProof]]) -> str:
+    """Which proof of all tables there is: another window, verdict, acceptance or range is another proof."""
     return fingerprint(
         [
             {
@@ -185,10 +186,8 @@ def proof_digest(proofs: Sequence[tuple[MigrationJob, TableProof, MigratedManife
                 "to": [job.target_bucket, job.measurement],
                 "range": [job.start_time, job.end_time],
                 "windows": proof.digest,
-                "accepted": [window.key for window in proof.windows if is_accepted(window)],
-                "table": migrated.digest if migrated else "",
             }
-            for job, proof, migrated in proofs
+            for job, proof in proofs
         ]
     )
 
@@ -200,12 +199,11 @@ def _windows(lack: Lack, job: MigrationJob, windows: Sequence[WindowProof], next
 
 
 def _roll_up_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManifest | None) -> list[Reason]:
-    validate = command("validate", job)
     if migrated is None or migrated.proof != proof.digest:
         found = "there is no roll-up" if migrated is None else f"rolled up at {migrated.written_at}"
-        return [Reason(Lack.ROLL_UP_STALE, job.slug, 1, found, validate)]
+        return [Reason(Lack.ROLL_UP_STALE, job.slug, 1, found, command("validate", job))]
     failed = [verdict for verdict in migrated.verdicts if not verdict.passed and verdict.severity == "ERROR"]
     if failed:
         first = f"{failed[0].check}: expected {failed[0].expected}, found {failed[0].actual}"
-        return [Reason(Lack.TABLE_FAILED, job.slug, len(failed), first, validate)]
+        return [Reason(Lack.TABLE_FAILED, job.slug, len(failed), first, mending(failed[0].check, job))]
     return []

@@ -4,8 +4,10 @@ InfluxQL and not Flux: typed, exact in every byte of a string, and several times
 and 5). What the points are compared with is in `validation`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -65,6 +67,36 @@ def counts(target: Target, bucket: str, measurement: str, window: Window) -> dic
     return dict(sorted(found.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class RangeCounts:
+    """What a range of time holds: values per field, series, and series with their field keys."""
+
+    counts: dict[str, int]
+    series: int
+    with_fields: int
+
+
+def range_counts(target: Target, bucket: str, measurement: str, window: Window) -> RangeCounts:
+    """Values and series of a range, counted by the server series by series and streamed: other ranges do not count."""
+    text = f"SELECT count(*) FROM {identifier(measurement)} WHERE {in_window(window)} GROUP BY *"  # noqa: S608 - quoted
+    query = _query(target, bucket, text) | {"chunked": "true", "chunk_size": str(CHUNK_POINTS)}
+    found: Counter[str] = Counter()
+    series_count = with_fields = 0
+    with _documents(target, bucket, query) as documents:
+        for rows in documents.series():
+            series = unpacked(documents.cut(rows.start, rows.end), rows.start, rows)
+            held = {
+                name.removeprefix("count_"): int(value)
+                for row in series["values"]
+                for name, value in zip(series["columns"], row, strict=True)
+                if name != "time" and value
+            }
+            found.update(held)
+            series_count += bool(held)
+            with_fields += len(held)
+    return RangeCounts(dict(sorted(found.items())), series_count, with_fields)
+
+
 def field_types(target: Target, bucket: str, measurement: str) -> dict[str, tuple[str, ...]]:
     """Field keys of a measurement over all time with their types; several where shards differ."""
     found: dict[str, list[str]] = {}
@@ -77,12 +109,6 @@ def tag_keys(target: Target, bucket: str, measurement: str) -> tuple[str, ...]:
     """Tag keys of a measurement over all time."""
     rows = query_rows(target, bucket, f"SHOW TAG KEYS FROM {identifier(measurement)}")
     return tuple(sorted(str(row[0]) for row in rows))
-
-
-def series_cardinality(target: Target, bucket: str, measurement: str) -> int:
-    """Series of a measurement over all time, exactly. Costs the server a walk over its index."""
-    rows = query_rows(target, bucket, f"SHOW SERIES EXACT CARDINALITY FROM {identifier(measurement)}")
-    return sum(int(row[0]) for row in rows)
 
 
 def query_rows(target: Target, bucket: str, text: str) -> list[tuple[Any, ...]]:

@@ -106,8 +106,8 @@ def catch_up(
                 export_again=late,
             )
         )
-        if declined or passes[-1].interrupted or any(job.errors for job in passes[-1].jobs):
-            # What failed is told by the pass; to try it again at once would fail alike.
+        if declined or passes[-1].interrupted or any(job.failed for job in passes[-1].jobs):
+            # A window that failed would fail alike at once. A roll-up fails for rows that came late: the next pass's.
             left = tuple(each for each in found if each.new_end_ns is not None) if declined else ()
             return CatchUpResult(tuple(passes), left, declined)
 

@@ -13,7 +13,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.cutover.readiness import Lack, Reason, command
+from ts_migration.cutover.readiness import Lack, Reason, command, mending
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.names import TableNames
 
@@ -52,17 +52,16 @@ def _window_lacks(instance: dg.DagsterInstance, names: TableNames, state: TableS
 def _table_reasons(
     instance: dg.DagsterInstance, names: TableNames, job: MigrationJob, state: TableState
 ) -> tuple[Reason, ...]:
-    validate = command("validate", job)
     if not state.rolled_up:
         what = "taken back since" if state.revoked else "a check is newer than the roll-up, or there is none"
-        return (Reason(Lack.NOT_ROLLED_UP, job.slug, 1, f"{job.source}: {what}", validate),)
+        return (Reason(Lack.NOT_ROLLED_UP, job.slug, 1, f"{job.source}: {what}", command("validate", job)),)
     infos = _infos(instance, names.table_checks)
     lacks = {check.name: _lack(infos.get((check, None))) for check in names.table_checks}
     reasons = []
     for lack in (Lack.TABLE_FAILED, Lack.TABLE_NOT_CHECKED):
         checks = [name for name, each in lacks.items() if each and _OF_TABLES.get(each, Lack.TABLE_NOT_CHECKED) is lack]
         if checks:
-            reasons.append(Reason(lack, job.slug, len(checks), checks[0], validate))
+            reasons.append(Reason(lack, job.slug, len(checks), checks[0], mending(checks[0], job)))
     return tuple(reasons)
 
 

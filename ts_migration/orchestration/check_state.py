@@ -96,6 +96,8 @@ class TableCheckState:
     passed: bool = False
     revoked: int = 0
     """Id of the evaluation that took the roll-up back; 0 where a roll-up spoke last, or none ever did."""
+    accepted: bool = False
+    """It passed because windows that are not proven were accepted."""
 
 
 def table_check(instance: dg.DagsterInstance, names: TableNames) -> TableCheckState:
@@ -109,7 +111,16 @@ def table_check(instance: dg.DagsterInstance, names: TableNames) -> TableCheckSt
     event = records[0].event.dagster_event if records[0].event else None
     metadata = event.asset_check_evaluation_data.metadata if event else {}
     passed = records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED
-    return TableCheckState(passed, records[0].id if REVOKED in metadata else 0)
+    warned = event is not None and event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.WARN
+    return TableCheckState(passed, records[0].id if REVOKED in metadata else 0, accepted=passed and warned)
+
+
+def failed_table_checks(instance: dg.DagsterInstance, names: TableNames) -> tuple[str, ...]:
+    """Checks of a whole table whose newest evaluation failed, but for the one that windows that only passed fail."""
+    checks = [check for check in names.table_checks if check != names.all_windows_proven]
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
+    failed = AssetCheckExecutionRecordStatus.FAILED
+    return tuple(check.name for check in checks if check in latest and latest[check].status is failed)
 
 
 def _chained_partitions(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:

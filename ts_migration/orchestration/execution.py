@@ -19,7 +19,7 @@ from ts_migration.errors import MigrationError
 from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
-from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
@@ -82,6 +82,8 @@ class JobResult:
     errors: list[str] = field(default_factory=list)
     passed: str = ""
     """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
+    accepted: int = 0
+    """Windows that are not proven and were accepted."""
 
     @property
     def ok(self) -> bool:
@@ -242,12 +244,9 @@ def _plan(
         skipped=len(wanted) - len(todo),
         rolled_up=state.rolled_up,
     )
-    return _Plan(
-        job,
-        _groups(job, todo, proof, query, again),
-        result,
-        completes=completes and (bool(todo) or not state.rolled_up),
-    )
+    # A check of the whole table that failed is asked again: what it failed for may be over.
+    due = bool(todo) or not state.rolled_up or bool(failed_table_checks(instance, names))
+    return _Plan(job, _groups(job, todo, proof, query, again), result, completes=completes and due)
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
@@ -352,6 +351,7 @@ def _conclude(
     proof = proof_of(config, job, bucket, _id_or_unknown(job, target))
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
     plan.result.passed = passed_windows(proof, job.slug, place, bucket)
+    plan.result.accepted = len(proof.accepted)
     if job.validation_enabled:
         names = TableNames.of(config, job)
         open_windows = {window.key: window.reason for window in proof.windows if not window.settled}

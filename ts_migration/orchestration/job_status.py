@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.orchestration.check_state import table_check, table_state
+from ts_migration.orchestration.check_state import TableCheckState, failed_table_checks, table_check, table_state
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -26,9 +26,18 @@ class JobStatus:
     rolled_up: bool
     last_error: str
     proven: bool = True
-    """Whether the roll-up found every window proven: windows with quarantined rows are green, and only passed."""
+    """Whether the roll-up found every window proven or accepted, and no check of the whole table failed.
+
+    Windows with quarantined rows are green, and only passed.
+    """
     revoked: bool = False
     """The roll-up was taken back since: a window's checks are green and speak of a bucket that is gone."""
+    accepted: bool = False
+    """The roll-up found every window proven, or passed and accepted."""
+    failed_checks: tuple[str, ...] = ()
+    """Checks of the whole table that failed."""
+    checked: bool = True
+    """validation_enabled: a job that is not checked proves nothing."""
 
     @property
     def state(self) -> str:
@@ -40,9 +49,13 @@ class JobStatus:
                 return "no longer proven"
             if not self.rolled_up:
                 return "complete"
-            return "migrated" if self.proven else "migrated, not proven"
+            if not self.proven:
+                return "migrated, not proven"
+            return "migrated, accepted" if self.accepted else "migrated"
         if self.failed:
             return "failed"
+        if not self.checked and self.materialized == self.windows:
+            return "loaded, not proven"
         return "partly migrated" if self.materialized else "not begun"
 
 
@@ -56,6 +69,8 @@ def status(config: MigrationConfig) -> list[JobStatus]:
 def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
+    whole = table_check(instance, names) if state.rolled_up else TableCheckState(passed=True)
+    failed_checks = failed_table_checks(instance, names) if state.rolled_up else ()
     return JobStatus(
         job=job.slug,
         source=job.source,
@@ -67,6 +82,9 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
         revoked=bool(state.revoked),
-        proven=not state.rolled_up or table_check(instance, names).passed,
+        proven=whole.passed and not failed_checks,
+        accepted=whole.accepted,
+        failed_checks=failed_checks,
+        checked=job.validation_enabled,
         last_error="" if state.complete else last_error_of(instance, names),
     )

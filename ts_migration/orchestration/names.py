@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.validation.table import TableCheck
 from ts_migration.validation.verdict import Check
 
 JOB_ID_TAG = "ts_migration/job_id"
@@ -37,7 +38,7 @@ REVOKED = "taken back"
 """Metadata of a runless evaluation that says that a roll-up is not true any more."""
 REPORT_GROUP = "migration"
 """Asset group of what is of no single table."""
-TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality")
+TABLE_CHECKS = tuple(check.value for check in TableCheck)
 """The checks of a whole table, on `migrated`."""
 
 
@@ -100,7 +101,12 @@ class TableNames:
     @property
     def all_windows_proven(self) -> dg.AssetCheckKey:
         """The check of `migrated` that says that no window is open, or that one is again."""
-        return dg.AssetCheckKey(self.migrated, TABLE_CHECKS[0])
+        return dg.AssetCheckKey(self.migrated, TableCheck.ALL_WINDOWS_PROVEN.value)
+
+    @property
+    def table_checks(self) -> tuple[dg.AssetCheckKey, ...]:
+        """The checks of the whole table."""
+        return tuple(dg.AssetCheckKey(self.migrated, name) for name in TABLE_CHECKS)
 
     @property
     def window_checks(self) -> tuple[dg.AssetCheckKey, ...]:
@@ -115,8 +121,3 @@ class TableNames:
             dg.AssetCheckKey(self.line_protocol_files, CONVERSION_CHECK),
         )
         return (*stages, *self.window_checks)
-
-    @property
-    def table_checks(self) -> tuple[dg.AssetCheckKey, ...]:
-        """The checks of the whole table."""
-        return tuple(dg.AssetCheckKey(self.migrated, name) for name in TABLE_CHECKS)

@@ -62,7 +62,9 @@ def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Out
     error, permanent = _error_of(result)
     # A warning is no failure of the roll-up: windows that only passed are told with their reasons, whoever ran them.
     failed = [
-        evaluation.check_name
+        f"{evaluation.check_name} ({difference.value})"
+        if isinstance(difference := evaluation.metadata.get("difference"), dg.TextMetadataValue)
+        else evaluation.check_name
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
     ]

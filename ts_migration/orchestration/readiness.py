@@ -74,7 +74,8 @@ def look_at_readiness(
             reasons.append(_not_asked(job, error))
     for job, proof, migrated in tables:
         reasons += proof_reasons(job, proof, migrated) if job.validation_enabled else ()
-    digest = proof_digest(tables) if len(tables) == len(config.migration_jobs) else ""
+    whole = len(tables) == len(config.migration_jobs)
+    digest = proof_digest([(job, proof) for job, proof, _ in tables]) if whole else ""
     if (reasons and not everything) or (digest and known(digest)):
         return Readiness(tuple(reasons), digest)
     notes: list[str] = []
@@ -82,7 +83,7 @@ def look_at_readiness(
         found, told = _source(config, job, proof, systems)
         reasons += found
         notes += told
-    return Readiness(tuple(reasons), digest, tuple(notes), whole=bool(digest))
+    return Readiness(tuple(reasons), digest, tuple(notes), whole=whole)
 
 
 def _table(config: MigrationConfig, job: MigrationJob, systems: Systems) -> Table:

@@ -41,6 +41,8 @@ class TableValidation:
     windows: int
     checked: int = 0
     proven: int = 0
+    accepted: int = 0
+    """Windows that are not proven and were accepted, with the verdicts that this call came to."""
     checks_passed: int = 0
     checks: int = 0
     problems: list[str] = field(default_factory=list)
@@ -51,8 +53,8 @@ class TableValidation:
 
     @property
     def ok(self) -> bool:
-        """Every window of the table is proven, and so are the table's totals."""
-        return self.proven == self.windows and not self.problems
+        """Every window of the table is proven or accepted, and so are the table's totals."""
+        return self.proven + self.accepted == self.windows and not self.problems
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,9 @@ class _Table:
         if not self.job.validation_enabled:
             return self.result
         names, place = TableNames.of(config, self.job), config.place(self.job)
-        passed = passed_windows(proof_of(config, self.job, bucket), self.job.slug, place, bucket)
+        proof = proof_of(config, self.job, bucket)
+        self.result.accepted = sum(window.key in self.checked for window in proof.accepted)
+        passed = passed_windows(proof, self.job.slug, place, bucket)
         if passed and self.result.checked:
             self.result.problems.append(passed)
         open_windows = table_state(instance, names, self.job.grid.keys).why_open

@@ -31,7 +31,8 @@ def summary_table(results: MigrationResults) -> Table:
             Text(table.source),
             Text(table.bucket),
             status_text(table.status),
-            f"{table.statuses['proven']:,} of {len(table.windows):,} proven",
+            f"{table.statuses['proven']:,} of {len(table.windows):,} proven"
+            + (f", {table.accepted:,} accepted" if table.accepted else ""),
             f"{table.rows:,}",
             f"{table.points:,}",
             f"{table.values:,}",

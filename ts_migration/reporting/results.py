@@ -39,6 +39,14 @@ class WindowResult(_Value):
     bytes: int = Field(description="Compressed bytes sent.")
     seconds: dict[str, float] = Field(description="Stage -> seconds of its last work.")
     checks: tuple[VerdictRecord, ...] = Field(description="The verdicts of the five checks, latest.")
+    accepted: str | None = Field(
+        default=None, description="Who accepted it, when and why, where it passed and is not proven; null where nobody."
+    )
+
+    @property
+    def cleared(self) -> bool:
+        """Proven, or passed and accepted."""
+        return self.status == "proven" or self.accepted is not None
 
     @property
     def checks_passed(self) -> int:
@@ -67,6 +75,12 @@ class TableResult(_Value):
     table_checks: tuple[VerdictRecord, ...] = Field(
         default=(), description="Verdicts of the whole table, if rolled up."
     )
+    accepted: int = Field(default=0, description="Windows that are not proven and were accepted.")
+
+    @property
+    def cleared(self) -> bool:
+        """Every window is proven or accepted, and no check of the whole table failed."""
+        return all(window.cleared for window in self.windows) and all(check.passed for check in self.table_checks)
 
 
 class MigrationResults(_Value):
@@ -79,6 +93,11 @@ class MigrationResults(_Value):
     job_id: str | None = Field(default=None, description="Which `execute` it was.")
     configuration: str | None = Field(default=None, description="Path of the configuration file.")
     tables: tuple[TableResult, ...]
+
+    @property
+    def cleared(self) -> bool:
+        """Everything is proven or accepted."""
+        return all(table.cleared for table in self.tables)
 
     @property
     def file_name(self) -> str:
@@ -142,6 +161,7 @@ def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()
         seconds=round(sum(sum(window.seconds.values()) for window in windows), 3),
         windows=windows,
         table_checks=table_checks,
+        accepted=len(proof.accepted),
     )
 
 
@@ -161,4 +181,5 @@ def _window_result(window: WindowProof) -> WindowResult:
         bytes=window.bytes,
         seconds=dict(window.seconds),
         checks=window.verdicts,
+        accepted=window.accepted,
     )

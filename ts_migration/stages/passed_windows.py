@@ -16,7 +16,7 @@ HEAD_BYTES = 262_144
 
 
 def passed_windows(proof: TableProof, slug: str, place: TablePlace, bucket: ExportBucket) -> str:
-    """One message for all of a table's windows that only passed, "" where there is none.
+    """One message for all of a table's windows that only passed and nobody accepted, "" where there is none.
 
     Args:
         proof: of the table.
@@ -24,7 +24,7 @@ def passed_windows(proof: TableProof, slug: str, place: TablePlace, bucket: Expo
         place: where its objects lie.
         bucket: read for the reasons of the first such window.
     """
-    passed = [window for window in proof.windows if window.status is WindowStatus.PASSED]
+    passed = [window for window in proof.windows if window.status is WindowStatus.PASSED and not window.acceptance]
     if not passed:
         return ""
     count = "1 window passed but is" if len(passed) == 1 else f"{len(passed):,} windows passed but are"
@@ -46,6 +46,7 @@ def passed_windows(proof: TableProof, slug: str, place: TablePlace, bucket: Expo
         parts.append(f"all of them: `ts-migration quarantine show {shlex.quote(slug)}`")
     if not quarantined and not refused:
         parts.append(f"window {passed[0].key}: {passed[0].reason.removeprefix('passed, not proven: ')}")
+    parts.append(f'where that may count: `ts-migration accept {shlex.quote(slug)} --reason "…"`')
     return "; ".join(parts)
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Permanent
 from ts_migration.manifests import (
+    AcceptanceManifest,
     AnyManifest,
     ExportManifest,
     LineProtocolManifest,
@@ -59,6 +60,7 @@ class WindowManifests:
     converted: LineProtocolManifest | None = None
     loaded: LoadManifest | None = None
     verdicts: VerdictsManifest | None = None
+    acceptance: AcceptanceManifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,18 @@ class WindowProof:
     verdicts: tuple[VerdictRecord, ...] = ()
     digest: str = ""
     """Digest of the verdicts' manifest: what an acceptance names."""
+    acceptance: AcceptanceManifest | None = None
+    """Who accepted the window, which passed and is not proven, with these very verdicts; None where nobody did."""
+
+    @property
+    def accepted(self) -> str | None:
+        """Who accepted it, when and why, in a line; None where nobody did."""
+        return self.acceptance.text if self.acceptance else None
+
+    @property
+    def cleared(self) -> bool:
+        """Proven, or passed and accepted: what a cutover may count."""
+        return self.status is WindowStatus.PROVEN or self.acceptance is not None
 
     @property
     def key(self) -> str:
@@ -112,7 +126,17 @@ class WindowProof:
     @property
     def result(self) -> WindowResult:
         """As the whole-table checks take it."""
-        return WindowResult(self.key, self.status.value, self.reason, self.values, self.series, self.refused)
+        return WindowResult(
+            key=self.key,
+            status=self.status.value,
+            reason=self.reason,
+            values=self.values,
+            series=self.series,
+            refused=self.refused,
+            rows=self.rows,
+            kept_out=self.quarantined + self.refused + sum(self.rewritten.values()),
+            accepted=self.acceptance is not None,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,6 +175,16 @@ class TableProof:
         return all(window.status is WindowStatus.PROVEN for window in self.windows)
 
     @property
+    def cleared(self) -> bool:
+        """Whether every window is proven, or passed and accepted."""
+        return all(window.cleared for window in self.windows)
+
+    @property
+    def accepted(self) -> tuple[WindowProof, ...]:
+        """Windows that are not proven and were accepted."""
+        return tuple(window for window in self.windows if window.acceptance)
+
+    @property
     def complete(self) -> bool:
         """Whether every window is settled."""
         return all(window.settled for window in self.windows)
@@ -164,8 +198,10 @@ class TableProof:
 
     @property
     def digest(self) -> str:
-        """Fingerprint of every window's verdicts."""
-        return fingerprint([(window.key, window.status.value, window.digest) for window in self.windows])
+        """Fingerprint of every window's verdicts, and of who accepted which."""
+        accepted = {window.key: window.acceptance.digest for window in self.windows if window.acceptance}
+        verdicts = [(window.key, window.status.value, window.digest) for window in self.windows]
+        return fingerprint(verdicts, accepted) if accepted else fingerprint(verdicts)
 
 
 def proof_of(
@@ -284,6 +320,11 @@ def window_proof(
     broken = broken_links(window, manifests, standing)
     whole = export is not None and converted is not None and loaded is not None and not broken
     status, reason = _status(window, manifests, standing, broken, validated=validated)
+    acceptance = _standing_acceptance(manifests, status)
+    if acceptance:
+        reason += f"; {acceptance.text}"
+    elif manifests.acceptance and status is not WindowStatus.PROVEN:
+        reason += f"; was {manifests.acceptance.text}: that was of other verdicts, and holds no more"
     return WindowProof(
         window=window,
         status=status,
@@ -303,7 +344,20 @@ def window_proof(
         seconds={stage.stage: stage.seconds for stage in (export, converted, loaded, verdicts) if stage is not None},
         verdicts=verdicts.verdicts if verdicts else (),
         digest=verdicts.digest if verdicts else "",
+        acceptance=acceptance,
     )
+
+
+def _standing_acceptance(manifests: WindowManifests, status: WindowStatus) -> AcceptanceManifest | None:
+    """The acceptance of a window that passed, as long as it is of the verdicts that there are."""
+    acceptance, verdicts = manifests.acceptance, manifests.verdicts
+    holds = (
+        status is WindowStatus.PASSED
+        and acceptance is not None
+        and verdicts is not None
+        and acceptance.verdicts == verdicts.digest
+    )
+    return acceptance if holds else None
 
 
 def _status(
@@ -316,8 +370,11 @@ def _status(
         return WindowStatus.STALE, "; ".join(broken)
     if undone:
         return WindowStatus.MISSING, f"not {undone[0]} yet" if len(undone) < 3 else "nothing was done yet"
+    if not validated:
+        # Even where it was checked before: a job that is not to be checked proves nothing.
+        return WindowStatus.MISSING, "loaded, not proven: validation_enabled is false"
     if verdicts is None:
-        return WindowStatus.MISSING, "loaded, not checked" + ("" if validated else ": validation_enabled is false")
+        return WindowStatus.MISSING, "loaded, not checked"
     currency = currency_of(window, manifests, standing)
     if not currency.current:
         return WindowStatus.STALE, "; ".join(currency.reasons)
@@ -360,4 +417,5 @@ def _read(bucket: ExportBucket, place: TablePlace, window: Window, there: set[st
         converted=read(LineProtocolManifest, own.manifest("line_protocol")),
         loaded=read(LoadManifest, own.manifest("load")),
         verdicts=read(VerdictsManifest, own.verdicts),
+        acceptance=read(AcceptanceManifest, own.acceptance),
     )

@@ -3,6 +3,8 @@
 What windows come to is read in `proof`, the checks are pure functions of `validation.table`.
 """
 
+import shlex
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 from ts_migration.config import MigrationConfig, MigrationJob
@@ -12,12 +14,18 @@ from ts_migration.influxdb.buckets import find, set_retention
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord
-from ts_migration.objects import ExportBucket
+from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
-from ts_migration.validation.table import TableTotals, check_table
+from ts_migration.stages.table import frozen_mapping
+from ts_migration.timestream.description import describe
+from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
+from ts_migration.timestream.series import series_counts
+from ts_migration.timestream.window_counts import window_rows
+from ts_migration.validation.table import SourceTotals, TableTotals, check_table
 from ts_migration.windows import Window
 
 _DAY_S = 86_400
+RollUpStatus = Literal["proven", "accepted", "passed", "failed", "unchecked"]
 
 
 class MigratedManifest(Manifest):
@@ -39,25 +47,40 @@ class MigratedManifest(Manifest):
     values: int
     series: int
     verdicts: tuple[VerdictRecord, ...]
-    status: Literal["proven", "passed", "failed", "unchecked"]
-    """unchecked: the job has validation_enabled: false."""
+    status: RollUpStatus
+    """accepted: every window is proven or was accepted. unchecked: the job has validation_enabled: false."""
+    accepted: int = 0
+    """Windows that are not proven and were accepted."""
 
 
-def roll_up(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target) -> MigratedManifest:
+def roll_up(
+    config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target, query: TimestreamQuery
+) -> MigratedManifest:
     """Judge a whole table, set the bucket's retention where the job names one, and write `migrated.json`.
+
+    Both sides are asked anew: rows may have come to the source since they were exported.
 
     Raises:
         Permanent: a window is not settled.
-        Transient: InfluxDB or S3 failed for now.
+        Transient: Timestream, InfluxDB or S3 failed for now.
     """
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
     there = retrying(lambda: find(target, job.target_bucket), policy)
     proof = proof_of(config, job, bucket, there.id if there else "")
     _require_settled(job, proof)
-    totals = retrying(lambda: _totals(job, target), policy)
-    results = [window.result for window in proof.windows]
-    verdicts = check_table(results, len(job.grid), totals, config.validation_rules.record_count_tolerance)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(_source_totals, job, config.place(job), proof, bucket, query)
+        totals = retrying(lambda: _totals(job, target), policy)
+        source = asked.result()
+    verdicts = check_table(
+        [window.result for window in proof.windows],
+        len(job.grid),
+        source,
+        totals,
+        config.validation_rules.record_count_tolerance,
+        catch_up_command(job),
+    )
     if job.retention_days and all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts):
         seconds = job.retention_days * _DAY_S
         retrying(lambda: set_retention(target, job.target_bucket, seconds), policy)
@@ -78,6 +101,7 @@ def roll_up(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, ta
         series=totals.series,
         verdicts=verdicts,
         status=_status(job, proof, verdicts),
+        accepted=len(proof.accepted),
     ).write(bucket, config.place(job).migrated)
 
 
@@ -92,18 +116,37 @@ def _require_settled(job: MigrationJob, proof: TableProof) -> None:
         )
 
 
+def catch_up_command(job: MigrationJob) -> str:
+    """What exports again the windows of a job that rows came late to."""
+    return f"`ts-migration catch-up --only {shlex.quote(job.slug)}`"
+
+
 def _totals(job: MigrationJob, target: Target) -> TableTotals:
+    """Of the job's range alone: other jobs may write to the same measurement."""
     whole = Window(job.start_time, job.end_time)
-    return TableTotals(
-        counts=reader.counts(target, job.target_bucket, job.measurement, whole),
-        series=reader.series_cardinality(target, job.target_bucket, job.measurement),
-    )
+    found = reader.range_counts(target, job.target_bucket, job.measurement, whole)
+    return TableTotals(found.counts, found.series, found.with_fields)
 
 
-def _status(
-    job: MigrationJob, proof: TableProof, verdicts: tuple[VerdictRecord, ...]
-) -> Literal["proven", "passed", "failed", "unchecked"]:
+def _source_totals(
+    job: MigrationJob, place: TablePlace, proof: TableProof, bucket: ExportBucket, query: TimestreamQuery
+) -> SourceTotals:
+    windows = [window.window for window in proof.windows]
+    rows = window_rows(query, job.source_database, job.source_table, windows)
+    whole = Window(job.start_time, job.end_time)
+    schema = describe(query, job.source_database, job.source_table)
+    try:
+        mapping = frozen_mapping(job, place, bucket)
+        counted = series_counts(query, schema, mapping, whole, job.mapping.rewrite.active)
+    except QueryTooLarge:
+        return SourceTotals(rows, None, None)
+    return SourceTotals(rows, counted.series, counted.with_fields)
+
+
+def _status(job: MigrationJob, proof: TableProof, verdicts: tuple[VerdictRecord, ...]) -> RollUpStatus:
     if any(not verdict.passed and verdict.severity == "ERROR" for verdict in verdicts):
         return "unchecked" if not job.validation_enabled and proof.complete else "failed"
+    if proof.accepted and proof.cleared:
+        return "accepted"
     tolerated = any(verdict.severity == "WARN" for verdict in verdicts)
     return "passed" if tolerated or proof.status is not WindowStatus.PROVEN else "proven"

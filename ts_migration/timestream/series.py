@@ -78,13 +78,22 @@ class SeriesCounts:
     with_fields: int
 
 
-def series_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> SeriesCounts:
-    """How many series the rows of a window make. Costs a scan.
+def series_counts(
+    query: TimestreamQuery,
+    schema: TableSchema,
+    mapping: Mapping,
+    window: Window,
+    rules: Dictionary[str, str] | None = None,
+) -> SeriesCounts:
+    """How many series the rows of a window make, with tags as rewrite rules change them. Costs a scan.
 
     Raises:
         QueryTooLarge: Timestream cannot tell in one query.
     """
-    tags = [f"{_tag_expression(tag.column, tag.measure_names, {})} AS tag_{at}" for at, tag in enumerate(mapping.tags)]
+    tags = [
+        f"{_tag_expression(tag.column, tag.measure_names, rules or {})} AS tag_{at}"
+        for at, tag in enumerate(mapping.tags)
+    ]
     names = [f"tag_{at}" for at in range(len(tags))]
     columns = sorted({field.column for field in mapping.fields})
     values = [f"{identifier(column)} AS value_{at}" for at, column in enumerate(columns)]

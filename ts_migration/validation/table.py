@@ -1,4 +1,7 @@
-"""The checks of a whole table: every window present and proven, totals, cardinality. Pure functions of values."""
+"""The checks of a whole table: every window present and proven, totals, cardinality, late arrivals.
+
+Pure functions of values; who asks for them is `stages.roll_up`.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,11 +18,23 @@ class TableCheck(StrEnum):
     ALL_WINDOWS_PROVEN = "all_windows_proven"
     TOTALS = "totals"
     CARDINALITY = "cardinality"
+    LATE_ARRIVALS = "late_arrivals"
 
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What one window comes to: status with its reason, values encoded per field, series, lines refused."""
+    """What one window comes to.
+
+    Attributes:
+        key: partition key.
+        status, reason: of the window's verdicts.
+        values: field key -> values encoded.
+        series: distinct series.
+        refused: lines that the server refused.
+        rows: rows exported.
+        kept_out: rows that are in the quarantine, refused or rewritten.
+        accepted: somebody accepted it, though it only passed.
+    """
 
     key: str
     status: str
@@ -27,50 +42,84 @@ class WindowResult:
     values: Mapping[str, int]
     series: int
     refused: int
+    rows: int = 0
+    kept_out: int = 0
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TableTotals:
-    """What InfluxDB says of the whole range: values per field, and series of the measurement over all time."""
+    """What InfluxDB says of the whole range now: values per field, series, and series with their field keys."""
 
     counts: Mapping[str, int]
     series: int
+    with_fields: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTotals:
+    """What Timestream says of the whole range now.
+
+    Attributes:
+        rows: rows of each window, in the windows' order.
+        series: series that its rows make; None where it cannot tell in one query.
+        with_fields: the same with their field keys.
+    """
+
+    rows: Sequence[int]
+    series: int | None
+    with_fields: int | None
 
 
 def check_table(
-    windows: Sequence[WindowResult], expected_windows: int, totals: TableTotals, tolerance: float
+    windows: Sequence[WindowResult],
+    expected_windows: int,
+    source: SourceTotals,
+    totals: TableTotals,
+    tolerance: float,
+    catch_up: str,
 ) -> tuple[VerdictRecord, ...]:
-    """The three verdicts of a table.
+    """The verdicts of a table.
 
     Args:
         windows: results of the windows that there are.
         expected_windows: windows of the job's grid.
+        source: asked of Timestream now.
         totals: asked of InfluxDB now.
-        tolerance: share of values by which the totals may differ.
+        tolerance: share by which values and rows may differ.
+        catch_up: the command that exports again what came late.
     """
     return (
         check_all_proven(windows, expected_windows),
         check_totals(windows, totals, tolerance),
-        check_cardinality(windows, totals),
+        check_cardinality(windows, source, totals, tolerance),
+        check_late_arrivals(windows, source, tolerance, catch_up),
     )
 
 
 def check_all_proven(windows: Sequence[WindowResult], expected_windows: int) -> VerdictRecord:
-    """Every window of the grid is there and proven. Windows that only passed fail it without blocking: see `accept`."""
+    """Every window of the grid is there and proven, or passed and accepted, which is a warning that passes.
+
+    Windows that only passed fail it without blocking.
+    """
     statuses = Counter(window.status for window in windows)
-    open_windows = [window for window in windows if window.status != "proven"]
-    only_passed = all(window.status == "passed" for window in open_windows) and len(windows) == expected_windows
+    accepted = [window for window in windows if window.accepted]
+    open_windows = [window for window in windows if window.status != "proven" and not window.accepted]
+    there = len(windows) == expected_windows
+    only_passed = there and all(window.status == "passed" for window in open_windows)
     found = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items())) or "none"
-    lines = [f"window {window.key}: {window.status}: {window.reason}" for window in open_windows]
-    if len(windows) != expected_windows:
+    lines = [f"window {window.key}: {window.status}: {window.reason}" for window in (*open_windows, *accepted)]
+    if not there:
         lines.insert(0, f"{expected_windows - len(windows):,} windows of the grid are not there")
+    passed = there and not open_windows
+    unproven = expected_windows - statuses["proven"]
     return _record(
         TableCheck.ALL_WINDOWS_PROVEN,
-        passed=not lines,
-        severity=Severity.WARN if only_passed and open_windows else Severity.ERROR,
+        passed=passed,
+        severity=Severity.WARN if only_passed and (open_windows or accepted) else Severity.ERROR,
         expected=f"{expected_windows:,} windows proven",
-        actual=f"{len(windows):,} windows: {found}",
-        difference=f"{expected_windows - statuses['proven']:,} windows" if lines else "0",
+        actual=f"{len(windows):,} windows: {found}" + (f", {len(accepted):,} of them accepted" if accepted else ""),
+        difference="0" if not unproven else f"{unproven:,} windows" + (", all of them accepted" if passed else ""),
         evidence=lines,
     )
 
@@ -101,27 +150,88 @@ def check_totals(windows: Sequence[WindowResult], totals: TableTotals, tolerance
     )
 
 
-def check_cardinality(windows: Sequence[WindowResult], totals: TableTotals) -> VerdictRecord:
-    """The measurement has at least the series of the largest window, and at most those of all windows together.
+def check_cardinality(
+    windows: Sequence[WindowResult], source: SourceTotals, totals: TableTotals, tolerance: float
+) -> VerdictRecord:
+    """Series, and series with their field keys, of the range: Timestream now against InfluxDB now.
 
-    More than that are series that this job did not write: told as a warning, for other ranges may hold them.
+    A row that was kept out may have been the only one of a series; rows that expired in Timestream meanwhile take
+    series with them. Where Timestream cannot count them in one query, the windows' own numbers are the bounds.
     """
-    least = max((window.series for window in windows), default=0)
-    most = sum(window.series for window in windows)
-    too_many = totals.series > most
-    lines = []
-    if totals.series < least:
-        lines.append(f"one window alone has {least:,} series, the measurement {totals.series:,}")
-    elif too_many:
-        lines.append(f"the measurement holds at least {totals.series - most:,} series that this job did not write")
+    kept_out = sum(window.kept_out for window in windows)
+    expired = sum(max(0, window.rows - now) for window, now in zip(windows, source.rows, strict=True))
+    fields = max(1, len(totals.counts))
+    lines, worst = [], 0.0
+    if source.series is None or source.with_fields is None:
+        least = max((window.series for window in windows), default=0)
+        most = sum(window.series for window in windows)
+        expected = f"{least:,} to {most:,} series: Timestream cannot count them in one query"
+        if not least - kept_out <= totals.series <= most:
+            lines, worst = [f"the windows have {least:,} to {most:,} series, InfluxDB has {totals.series:,}"], 1.0
+    else:
+        expected = f"{source.series:,} series, {source.with_fields:,} with their field keys"
+        for name, one, other, each in (
+            ("series", source.series, totals.series, 1),
+            ("series with field keys", source.with_fields, totals.with_fields, fields),
+        ):
+            if one == other:
+                continue
+            explained = one - other <= kept_out * each if one > other else other - one <= expired * each
+            why = ""
+            if explained:
+                why = ": rows were kept out" if one > other else ": rows expired in Timestream since the export"
+            lines.append(f"Timestream has {one:,} {name}, InfluxDB {other:,}{why}")
+            worst = max(worst, 0.0 if explained else abs(one - other) / max(one, other))
+    passed = worst <= tolerance
     return _record(
         TableCheck.CARDINALITY,
-        passed=not lines or too_many,
-        severity=Severity.WARN if too_many else Severity.ERROR,
-        expected=f"{least:,} to {most:,} series" if least != most else f"{least:,} series",
-        actual=f"{totals.series:,} series",
-        difference="0" if not lines else lines[0],
+        passed=passed,
+        severity=Severity.WARN if lines and passed else Severity.ERROR,
+        expected=expected,
+        actual=f"{totals.series:,} series, {totals.with_fields:,} with their field keys",
+        difference=lines[0] if lines else "0",
+        tolerance=f"{tolerance:.4%}" if tolerance else "0",
         stage=Stage.LOAD if lines else None,
+        evidence=lines,
+    )
+
+
+def check_late_arrivals(
+    windows: Sequence[WindowResult], source: SourceTotals, tolerance: float, catch_up: str
+) -> VerdictRecord:
+    """Rows of each window in Timestream now against the rows exported: what came late would be lost by a cutover.
+
+    A window that shrank is a warning: its rows expired or were deleted in Timestream, and the bucket keeps them.
+    """
+    off = [(now - window.rows, now, window) for window, now in zip(windows, source.rows, strict=True)]
+    grown = sorted((each for each in off if each[0] > 0), key=lambda each: -each[0])
+    shrunk = [each for each in off if each[0] < 0]
+    worst = max((more / now for more, now, _ in grown), default=0.0)
+    lines = [f"{catch_up} exports, loads and checks the windows that grew again"] if grown else []
+    lines += [
+        f"window {window.key}: {window.rows:,} rows were exported, Timestream has {now:,} now: {more:,} came late"
+        for more, now, window in grown
+    ]
+    lines += [
+        f"window {window.key}: {window.rows:,} rows were exported, Timestream has {now:,} now: expired by its "
+        "retention or deleted since; the bucket keeps them"
+        for _, now, window in shrunk
+    ]
+    told = [
+        f"{len(some):,} window{'s' if len(some) > 1 else ''} {word} by {abs(sum(each[0] for each in some)):,} rows"
+        for word, some in (("grew", grown), ("shrank", shrunk))
+        if some
+    ]
+    passed = worst <= tolerance
+    return _record(
+        TableCheck.LATE_ARRIVALS,
+        passed=passed,
+        severity=Severity.WARN if told and passed else Severity.ERROR,
+        expected=f"{sum(window.rows for window in windows):,} rows, as exported",
+        actual=f"{sum(source.rows):,} rows in Timestream now",
+        difference=", ".join(told) + (f"; next: {catch_up}" if grown else "") or "0",
+        tolerance=f"{tolerance:.4%}" if tolerance else "0",
+        stage=Stage.EXPORT if grown else None,
         evidence=lines,
     )
 

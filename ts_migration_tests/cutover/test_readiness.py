@@ -14,7 +14,9 @@ from ts_migration.cutover.readiness import (
     proof_reasons,
     validation_reasons,
 )
+from ts_migration.manifests import AcceptanceManifest
 from ts_migration.operations.arrivals import Arrivals, ChangedWindow
+from ts_migration.stages.currency import window_range
 from ts_migration.stages.proof import Standing, TableProof, WindowManifests, WindowProof, window_proof
 from ts_migration.stages.roll_up import MigratedManifest
 from ts_migration.timestream.window_counts import TailCount
@@ -71,7 +73,7 @@ def test_a_window_without_manifests_is_open_and_the_first_is_named_with_the_comm
 
     assert str(reason) == (
         "the-load: windows that are open by their manifests: 1, the first: window 2023-02-01: nothing was done yet. "
-        "Next: ts-migration execute --only 'the load'"
+        "Next: ts-migration execute --only the-load"
     )
 
 
@@ -97,7 +99,20 @@ def test_a_window_that_only_passed_waits_for_somebody_to_accept_it() -> None:
     (reason,) = proof_reasons(JOB, proof, rolled_up(proof))
 
     assert (reason.lack, reason.count) == (Lack.NOT_PROVEN, 1)
-    assert "ts-migration accept 'the load' --reason" in reason.next_step
+    assert "ts-migration accept the-load --reason" in reason.next_step
+
+
+def test_a_window_that_somebody_accepted_with_these_verdicts_lacks_nothing() -> None:
+    windows = list(table(february="passed").windows)
+    manifests = window_manifests(windows[1].window, status="passed")
+    accepted = AcceptanceManifest(
+        database="grid", table="load", job="the load", window=window_range(windows[1].window),
+        verdicts=windows[1].digest, found="", reason="known", accepted_by="somebody",
+    )  # fmt: skip
+    windows[1] = window_proof(windows[1].window, replace(manifests, acceptance=accepted), STANDING)
+    proof = replace(table(), windows=tuple(windows))
+
+    assert lacks(proof, rolled_up(proof)) == []
 
 
 def test_a_failed_window_is_open() -> None:
@@ -144,7 +159,7 @@ def test_late_rows_and_rows_after_the_end_are_counted_and_lead_to_catch_up() -> 
 
     assert [(reason.lack, reason.count) for reason in found] == [(Lack.LATE_ROWS, 3), (Lack.ROWS_AFTER_END, 5)]
     assert found[0].first == "window 2023-01-01, 10 rows exported and 12 there now"
-    assert {reason.next_step for reason in found} == {"ts-migration catch-up --only 'the load'"}
+    assert {reason.next_step for reason in found} == {"ts-migration catch-up --only the-load"}
 
 
 def test_rows_that_applications_write_to_both_are_a_note_and_late_ones_are_not() -> None:
@@ -170,14 +185,13 @@ def test_what_was_not_looked_at_is_not_ready() -> None:
     assert Readiness((), proof="a" * 64, whole=True).ready
 
 
-def test_another_verdict_range_or_roll_up_is_another_proof() -> None:
+def test_another_verdict_or_range_is_another_proof() -> None:
     longer = JOB.model_copy(update={"end_time": JOB.end_time + 1})
     proofs = [
-        proof_digest([(JOB, table(), rolled_up(table()))]),
-        proof_digest([(JOB, table(march="passed"), rolled_up(table()))]),
-        proof_digest([(longer, table(), rolled_up(table()))]),
-        proof_digest([(JOB, table(), rolled_up(table(), series=4))]),
+        proof_digest([(JOB, table())]),
+        proof_digest([(JOB, table(march="passed"))]),
+        proof_digest([(longer, table())]),
     ]
 
     assert len(set(proofs)) == len(proofs)
-    assert proofs[0] == proof_digest([(JOB, table(), rolled_up(table()))])
+    assert proofs[0] == proof_digest([(JOB, table())])

@@ -3,8 +3,6 @@
 By the events of real runs, over stages that follow a script; the whole-table checks are those of real roll-ups.
 """
 
-from types import SimpleNamespace
-
 import dagster as dg
 import pytest
 
@@ -13,6 +11,7 @@ from ts_migration.errors import Permanent
 from ts_migration.orchestration import table_assets, window_checks
 from ts_migration.orchestration.check_reasons import check_reasons
 from ts_migration.orchestration.names import TABLE_CHECKS
+from ts_migration.stages.roll_up import MigratedManifest
 from ts_migration_tests.orchestration.scripted import FEBRUARY, JANUARY, MARCH, Script
 from ts_migration_tests.stages.manifests import verdict
 
@@ -33,7 +32,11 @@ class Gate:
     def roll_up(self, *failed: str, left_out: str = "") -> None:
         """Materialise `migrated` with its checks."""
         verdicts = [verdict(name, passed=name not in failed) for name in TABLE_CHECKS if name != left_out]
-        rolled = SimpleNamespace(windows=3, rows=0, points=0, values=0, status="proven", digest="d", verdicts=verdicts)
+        rolled = MigratedManifest(
+            database="grid", table="load", job="load", org="o", bucket="load", measurement="load", range_start_ns=0,
+            range_end_ns=1, proof="0" * 64, windows=3, rows=0, points=0, values=0, series=0, verdicts=tuple(verdicts),
+            status="proven",
+        )  # fmt: skip
         self._patch.setattr(table_assets, "roll_up", lambda *_: rolled)
         job = self.script.definitions.resolve_job_def(self.script.names.roll_up_job)
         job.execute_in_process(

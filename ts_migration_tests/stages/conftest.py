@@ -19,6 +19,7 @@ from ts_migration.stages.check import check_window
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import export_window
 from ts_migration.stages.load import load_window
+from ts_migration.stages.roll_up import MigratedManifest, roll_up
 from ts_migration.stages.table import begin_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
@@ -109,6 +110,14 @@ class Migration:
         self.load(index)
         return self.check(index)
 
+    def roll_up(self) -> MigratedManifest:
+        return roll_up(self.config, self.job, self.stack.bucket, self.stack.target, self.stack.query)
+
+    def late_row(self, time_ns: int, plant: str = "Itaipu, 1") -> None:
+        """A row that comes to Timestream after all."""
+        rows = plant_rows(1, name=plant).head(1).with_columns(time=pl.lit(time_ns))
+        seed(self.stack.timestream_url, spec_of(self.job.source_table), rows)
+
     def write(self, lines: str) -> None:
         """Spoil the bucket."""
         query = {"org": self.stack.target.org, "bucket": self.job.target_bucket}
@@ -138,6 +147,18 @@ def plant_rows(days: int = 59, name: str = "Itaipu, 1") -> pl.DataFrame:
     )
 
 
+def spec_of(table: str) -> SeedSpec:
+    """How the plants' rows are written to a table."""
+    return SeedSpec(
+        database="energy",
+        table=table,
+        kind="multi",
+        dimensions=("plant", "subsystem"),
+        measures=("load_mw", "units", "online", "note"),
+        measure_name="metrics",
+    )
+
+
 @pytest.fixture
 def migration(stack: Stack) -> Migration:
     """A multi-measure table over January and February 2023, in monthly windows."""
@@ -147,15 +168,7 @@ def migration(stack: Stack) -> Migration:
 def new_migration(stack: Stack, rows: pl.DataFrame, **settings: Any) -> Migration:
     """A table of its own with these rows, and a job over it."""
     name = f"t{uuid.uuid4().hex[:10]}"
-    spec = SeedSpec(
-        database="energy",
-        table=name,
-        kind="multi",
-        dimensions=("plant", "subsystem"),
-        measures=("load_mw", "units", "online", "note"),
-        measure_name="metrics",
-    )
-    seed(stack.timestream_url, spec, rows)
+    seed(stack.timestream_url, spec_of(name), rows)
     more = "".join(f"\n    {key}: {value}" for key, value in settings.items())
     config = parse_config(f"""
 migration_jobs:

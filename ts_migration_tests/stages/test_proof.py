@@ -8,7 +8,7 @@ import pytest
 
 from ts_migration.config import MigrationConfig, parse_config
 from ts_migration.errors import Permanent
-from ts_migration.manifests import TableManifest
+from ts_migration.manifests import AcceptanceManifest, TableManifest, VerdictsManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.load import load_settings
@@ -111,6 +111,58 @@ def test_a_passed_window_says_why_it_is_not_proven() -> None:
     found = proof(window_manifests(WINDOW, status="passed", verdicts=verdicts, quarantined=2))
     assert (found.status, found.settled) == (WindowStatus.PASSED, True)
     assert found.reason == "passed, not proven: record_count by its tolerance, 2 rows quarantined"
+
+
+def accepted(verdicts: VerdictsManifest) -> AcceptanceManifest:
+    return AcceptanceManifest(
+        database="d", table="t", job="j", window=verdicts.window, verdicts=verdicts.digest, found="", reason="a test row",
+        accepted_by="ana@here", written_at="2024-01-01T00:00:00Z",
+    )  # fmt: skip
+
+
+def test_a_passed_window_that_was_accepted_is_cleared_and_still_not_proven() -> None:
+    made = window_manifests(WINDOW, status="passed", quarantined=2)
+    found = proof(replace(made, acceptance=accepted(made.verdicts)))
+    assert (found.status, found.settled, found.cleared) == (WindowStatus.PASSED, True, True)
+    assert found.accepted == "accepted by ana@here at 2024-01-01T00:00:00Z: a test row"
+    assert found.reason == f"passed, not proven: 2 rows quarantined; {found.accepted}"
+    table = TableProof("j", "d.t", "b", "t", (found, proof(window_manifests(WINDOW))))
+    assert (table.cleared, table.proven, table.accepted) == (True, False, (found,))
+    assert table.digest != TableProof("j", "d.t", "b", "t", (proof(made), table.windows[1])).digest
+
+
+@pytest.mark.parametrize("status", ["passed", "failed"])
+def test_an_acceptance_of_other_verdicts_holds_no_more_and_is_told(status: str) -> None:
+    seen = window_manifests(WINDOW, status="passed", quarantined=2)
+    now = window_manifests(WINDOW, status=status, quarantined=2, verdicts=five(coverage={"severity": "WARN"}))
+    found = proof(replace(now, acceptance=accepted(seen.verdicts)))
+    assert (found.cleared, found.accepted) == (False, None)
+    assert "was accepted by ana@here" in found.reason and "holds no more" in found.reason
+
+
+def test_a_window_that_is_stale_or_failed_is_not_cleared_by_an_acceptance_of_its_own_verdicts() -> None:
+    failed = window_manifests(WINDOW, status="failed", verdicts=five(checksum={"passed": False}))
+    stale = window_manifests(WINDOW, status="passed")
+    for manifests, standing in ((failed, STANDING), (stale, replace(STANDING, rules="9" * 64))):
+        found = window_proof(WINDOW, replace(manifests, acceptance=accepted(manifests.verdicts)), standing)
+        assert (found.cleared, found.accepted) == (False, None)
+
+
+def test_which_rows_were_drawn_for_a_sample_changes_no_digest_and_a_row_that_differs_does() -> None:
+    one = window_manifests(WINDOW, verdicts=five(sample={"expected": "98 rows", "evidence": ("2 left out",)})).verdicts
+    other = window_manifests(WINDOW, verdicts=five(sample={"expected": "97 rows", "evidence": ()})).verdicts
+    worse = window_manifests(WINDOW, verdicts=five(sample={"expected": "97 rows", "difference": "1 rows"})).verdicts
+    assert one.digest == other.digest != worse.digest
+    counted = window_manifests(WINDOW, verdicts=five(record_count={"expected": "98 rows"})).verdicts
+    assert counted.digest != one.digest
+
+
+def test_a_window_of_a_job_that_is_not_to_be_checked_is_not_proven_even_where_it_was_before() -> None:
+    made = window_manifests(WINDOW, status="passed")
+    for manifests in (window_manifests(WINDOW), replace(made, acceptance=accepted(made.verdicts))):
+        found = window_proof(WINDOW, manifests, STANDING, validated=False)
+        assert (found.status, found.settled, found.cleared) == (WindowStatus.MISSING, True, False)
+        assert found.reason.startswith("loaded, not proven: validation_enabled is false")
 
 
 def test_a_table_is_as_good_as_its_worst_window() -> None:
