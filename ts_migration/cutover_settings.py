@@ -4,15 +4,27 @@ What an action does and how it is undone is in `cutover`. An action holds no sec
 stand for them where they are allowed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ts_migration.config_values import Section, Text, TimeNs
-from ts_migration.placeholders import OF_JOB, SecretTemplate, Template, names_in
+from ts_migration.placeholders import (
+    CREDENTIAL_HEADERS,
+    OF_JOB,
+    JsonTemplate,
+    SecretJsonTemplate,
+    SecretTemplate,
+    Template,
+    is_secret,
+    names_in,
+    texts_in,
+)
 
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
+NotEmpty = Annotated[Template, Field(min_length=1)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -21,6 +33,11 @@ class ActionOptions(Section):
 
     job: Text | None = None
     """Job whose `{bucket}`, `{measurement}`, … are meant; needed where the jobs differ in them."""
+
+    @property
+    def target(self) -> str:
+        """What is changed, as people name it; no secret."""
+        raise NotImplementedError
 
 
 class _Variables(ActionOptions):
@@ -45,6 +62,11 @@ class LambdaEnvironment(_Variables):
     set: dict[Text, SecretTemplate] = Field(default_factory=dict)
     unset: Names = ()
 
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return self.function
+
 
 class ApiGatewayStageVariables(_Variables):
     """Variables of a stage of a REST or HTTP API; all others stay as they are."""
@@ -53,8 +75,13 @@ class ApiGatewayStageVariables(_Variables):
     api: Text
     protocol: Literal["rest", "http"] = "rest"
     stage: Text
-    set: dict[Text, Template] = Field(default_factory=dict)
+    set: dict[Text, NotEmpty] = Field(default_factory=dict)
     unset: Names = ()
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return f"{self.api}/{self.stage}"
 
 
 class ApiGatewayIntegrationUri(ActionOptions):
@@ -68,14 +95,19 @@ class ApiGatewayIntegrationUri(ActionOptions):
     """REST: path of the resource, such as /points."""
     method: Text | None = None
     """REST: HTTP method of the resource."""
-    stage: Text | None = None
-    """REST: the stage that is deployed; its former deployment comes back with the reverse."""
     integration: Text | None = None
     """HTTP: id of the integration."""
+    stage: Text
+    """REST: deployed, and its former deployment comes back with the reverse. HTTP: must deploy by itself."""
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return f"{self.api}/{self.stage} {f'{self.method} {self.path}' if self.path else self.integration}"
 
     @model_validator(mode="after")
     def _names_its_integration(self) -> "ApiGatewayIntegrationUri":
-        rest = {"path": self.path, "method": self.method, "stage": self.stage}
+        rest = {"path": self.path, "method": self.method}
         http = {"integration": self.integration}
         needed, foreign = (rest, http) if self.protocol == "rest" else (http, rest)
         if not all(needed.values()) or any(foreign.values()):
@@ -92,6 +124,11 @@ class SsmParameter(ActionOptions):
     parameter_type: Literal["String", "SecureString", "StringList"] = "String"
     """Of a parameter that is made."""
 
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return self.name
+
 
 class SecretValue(ActionOptions):
     """Value of a secret of Secrets Manager: the whole, or one key of its JSON."""
@@ -101,6 +138,11 @@ class SecretValue(ActionOptions):
     """Name or ARN; it must be there."""
     value: SecretTemplate
     key: Text | None = None
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return self.secret
 
 
 class GrafanaDataSource(ActionOptions):
@@ -112,12 +154,28 @@ class GrafanaDataSource(ActionOptions):
     token_variable: VariableName
     """Environment variable that holds a service account's token."""
     uid: Text
-    set: dict[Text, Template] = Field(default_factory=dict)
+    set: dict[Text, JsonTemplate] = Field(default_factory=dict)
     """Fields of the data source, such as url, type, database."""
-    json_data: dict[Text, Template] = Field(default_factory=dict)
+    json_data: dict[Text, JsonTemplate] = Field(default_factory=dict)
     secure_json_data: dict[Text, SecretTemplate] = Field(default_factory=dict)
     revert_secure_json_data: dict[Text, SecretTemplate] = Field(default_factory=dict)
     """What the reverse sets in secure_json_data: Grafana does not tell what it holds."""
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return f"{self.url} {self.uid}"
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "GrafanaDataSource":
+        if not (self.set or self.json_data or self.secure_json_data):
+            raise ValueError("at least one name in set, json_data or secure_json_data")
+        foreign = sorted({"id", "uid", "orgId", "version", "readOnly", "jsonData", "secureJsonData"} & set(self.set))
+        if foreign:
+            raise ValueError(f"fields in set that a cutover may change; not {', '.join(foreign)}")
+        if set(self.revert_secure_json_data) - set(self.secure_json_data):
+            raise ValueError("names in revert_secure_json_data that are in secure_json_data too")
+        return self
 
 
 class CloudWatchDashboard(ActionOptions):
@@ -128,6 +186,11 @@ class CloudWatchDashboard(ActionOptions):
     replace: dict[Text, Template] = Field(default_factory=dict)
     body_file: Text | None = None
     """File of JSON, taken as it is."""
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return self.dashboard
 
     @model_validator(mode="after")
     def _one_way(self) -> "CloudWatchDashboard":
@@ -143,20 +206,34 @@ class SnsMessage(ActionOptions):
     topic: Text
     """ARN of the topic."""
     message: Template
-    subject: Annotated[Template, Field(max_length=100)] | None = None
+    subject: Template | None = None
     revert_message: Template | None = None
     """None: the reverse sends nothing."""
 
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`."""
+        return self.topic
+
 
 class WebhookRequest(Section):
-    """One HTTP request. Exactly `body` as text, or `json_body`, or none of them."""
+    """One HTTP request, with `body` as text, or `json_body`, or none of them."""
 
     url: SecretTemplate
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     headers: dict[Text, SecretTemplate] = Field(default_factory=dict)
     body: SecretTemplate | None = None
-    json_body: dict[Text, Any] | None = None
+    json_body: SecretJsonTemplate = None
     """Sent as JSON; its texts may hold placeholders."""
+
+    @model_validator(mode="after")
+    def _is_one_request(self) -> "WebhookRequest":
+        if self.body is not None and self.json_body is not None:
+            raise ValueError("either body or json_body")
+        for name, value in self.headers.items():
+            if name.lower() in CREDENTIAL_HEADERS and not any(is_secret(one) for one in names_in(value)):
+                raise ValueError(f"header {name} from {{env:NAME}}: credentials are not written in the configuration")
+        return self
 
 
 class Webhook(ActionOptions):
@@ -166,6 +243,12 @@ class Webhook(ActionOptions):
     request: WebhookRequest
     on_revert: WebhookRequest | None = None
     """None: the reverse sends nothing."""
+
+    @property
+    def target(self) -> str:
+        """See `ActionOptions`; the path of such a URL is often a secret."""
+        server = re.match(r"https?://[^/{?@]+(?=[/?]|$)", self.request.url)
+        return f"{self.request.method} {server[0]}/…" if server else f"{self.request.method} {{…}}"
 
 
 Action = Annotated[
@@ -218,19 +301,8 @@ def job_problems(cutover: CutoverSettings, jobs: Sequence[Mapping[str, str]]) ->
         where = f"cutover: action {number} ({action.type})"
         if action.job is not None and action.job not in {job["job"] for job in jobs}:
             problems.append(f"{where}: job = {action.job!r}: not allowed; allowed: {known}")
-        used = {name for text in _texts(action.model_dump()) for name in names_in(text)}
+        used = {name for text in texts_in(action.model_dump(exclude={"job"})) for name in names_in(text)}
         for name in sorted(used & set(OF_JOB)):
             if action.job is None and len({job[name] for job in jobs}) > 1:
                 problems.append(f"{where}: {{{name}}} is another one for each job; allowed: with job, one of {known}")
     return problems
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, Sequence):
-        for one in value:
-            yield from _texts(one)

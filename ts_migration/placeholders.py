@@ -5,8 +5,8 @@ What the placeholders stand for is told by whoever fills them.
 """
 
 import re
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,7 @@ SECRET = ("influxdb_token",)
 _PART = re.compile(r"\{\{|\}\}|\{([a-z_]+(?::[A-Za-z_][A-Za-z0-9_]*)?)\}|[{}]")
 _ENV = "env:"
 _KIND = "placeholder"
+CREDENTIAL_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token")
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -41,6 +42,47 @@ def variable_of(name: str) -> str | None:
 def filled(text: str, value_of: Callable[[str], str]) -> str:
     """The text with every placeholder replaced and doubled braces made single."""
     return _PART.sub(lambda match: value_of(match[1]) if match[1] else match[0][0], text)
+
+
+def part_filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with these placeholders filled and all others left: still one with placeholders."""
+
+    def kept(match: re.Match[str]) -> str:
+        value = values.get(match[1] or "")
+        return match[0] if value is None else value.replace("{", "{{").replace("}", "}}")
+
+    return _PART.sub(kept, text)
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A value of JSON's kinds with every text in it changed; keys stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: map_texts(one, change) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map_texts(one, change) for one in value)
+    return value
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text of a value of JSON's kinds; no keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from texts_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from texts_in(one)
+
+
+def _public_json(value: Any) -> Any:
+    return map_texts(value, _public)
+
+
+def _secret_json(value: Any) -> Any:
+    return map_texts(value, _secret)
 
 
 def _public(text: str) -> str:
@@ -72,6 +114,9 @@ def _checked(text: str, *, secrets: bool) -> str:
     return text
 
 
+JsonTemplate = Annotated[Any, AfterValidator(_public_json)]
+"""A value of JSON's kinds; the texts in it may hold placeholders, none of them secret."""
+SecretJsonTemplate = Annotated[Any, AfterValidator(_secret_json)]
 Template = Annotated[str, AfterValidator(_public)]
 """Text with placeholders, none of them secret."""
 SecretTemplate = Annotated[str, AfterValidator(_secret)]

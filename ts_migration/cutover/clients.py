@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import urllib3
 
 from ts_migration.aws import client
 from ts_migration.config import Environment
+from ts_migration.cutover.values import Secrets
 
 HTTP_TIMEOUT_S = 30.0
 
@@ -19,12 +21,14 @@ def _http() -> urllib3.PoolManager:
 
 @dataclass(frozen=True)
 class CutoverClients:
-    """Attributes:
-    environment: target and organisation, with the token filled in.
-    variables: environment variables, for tokens and `{env:NAME}`.
-    folder: where files of the configuration are looked for.
-    aws: a boto3 client by the name of its service.
-    http: for Grafana and webhooks.
+    """What a cutover works with.
+
+    Attributes:
+        environment: target and organisation, with the token filled in.
+        variables: environment variables, for tokens and `{env:NAME}`.
+        folder: where files of the configuration are looked for.
+        aws: a boto3 client by the name of its service.
+        http: for Grafana and webhooks.
     """
 
     environment: Environment
@@ -32,6 +36,11 @@ class CutoverClients:
     folder: Path
     aws: Callable[[str], Any]
     http: urllib3.PoolManager = field(default_factory=_http, repr=False)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Fills the placeholders that are secret."""
+        return Secrets(self.environment, self.variables)
 
     @classmethod
     def of(

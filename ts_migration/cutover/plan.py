@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from ts_migration.config import MigrationConfig
 from ts_migration.cutover.clients import CutoverClients
+from ts_migration.cutover.kinds import kind_of
 from ts_migration.cutover.record import Change
+from ts_migration.cutover.values import resolved_actions
+from ts_migration.cutover_settings import Action
+from ts_migration.errors import MigrationError
+from ts_migration.influxdb.retries import RetryPolicy, retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,25 @@ class CutoverPlan:
 
 
 def plan_cutover(config: MigrationConfig, clients: CutoverClients) -> CutoverPlan:
-    """Look at what each action would change.
+    """Look at what each action would change. Reads only.
 
     Raises:
-        MigrationError: the configuration's placeholders cannot be filled.
+        ConfigurationError: a placeholder stands for something that is not set.
     """
-    raise NotImplementedError
+    # The proof is known once the cutover begins: its placeholder is shown as it is.
+    actions = resolved_actions(config, clients.environment, None)
+    return CutoverPlan(tuple(_planned(action, config, clients) for action in actions))
+
+
+def _planned(action: Action, config: MigrationConfig, clients: CutoverClients) -> PlannedAction:
+    try:
+        changes = retrying(lambda: kind_of(action.type, clients).changes(action), retry_policy(config))
+    except MigrationError as error:
+        return PlannedAction(action.type, action.target, (), clients.secrets.told(error))
+    return PlannedAction(action.type, action.target, changes)
+
+
+def retry_policy(config: MigrationConfig) -> RetryPolicy:
+    """How often and how soon what may pass is tried again."""
+    settings = config.migration_settings
+    return RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)

@@ -4,12 +4,14 @@ It is written before and after each action, so that whoever comes after a crash 
 is one at a time; records of earlier cutovers are kept beside it.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from ts_migration.cutover.undo import Undo
-from ts_migration.manifests import Manifest, Sha256, read_manifest
+from ts_migration.cutover_settings import Action
+from ts_migration.manifests import Manifest, Sha256, now_text, read_manifest
 from ts_migration.objects import PROOF_PREFIX, ExportBucket
 
 RECORD_KEY = f"{PROOF_PREFIX}cutover.json"
@@ -59,6 +61,27 @@ class CutoverRecord(Manifest):
     """Why it was not applied, or not wholly reverted."""
     began_at: str
     reverted_by: str = ""
+
+    @classmethod
+    def begun(cls, id_: str, proof: str, who: str, settings: str, actions: Sequence[Action]) -> Self:
+        """A record of a cutover of which nothing is done."""
+        planned = tuple(ActionRecord(type=action.type, target=action.target) for action in actions)
+        return cls(
+            id=id_, proof=proof, who=who, settings=settings, state="planned", actions=planned, began_at=now_text()
+        )
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it is neither applied nor reverted."""
+        return self.state not in ("applied", "reverted")
+
+    def goes_on_as(self, proof: str, settings: str) -> bool:
+        """Whether an interrupted application of these is what it records."""
+        return self.state == "planned" and self.proof == proof and self.settings == settings
+
+    def mark(self, index: int) -> str:
+        """A text that traces of one action are known by."""
+        return f"ts-migration cutover {self.id} action {index + 1}"
 
 
 def cutover_record(bucket: ExportBucket) -> CutoverRecord | None:

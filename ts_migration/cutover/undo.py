@@ -116,7 +116,6 @@ class WebhookUndo(_Undo):
 
     type: Literal["webhook"] = "webhook"
     request: WebhookRequest | None
-    job: str | None
 
 
 Undo = Annotated[
