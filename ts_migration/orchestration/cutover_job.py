@@ -5,16 +5,20 @@ approves by `approve: true` in the run's configuration, or by `ts-migration cuto
 """
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 from pydantic import Field
 
+from ts_migration.aws import with_influxdb_token
 from ts_migration.config import MigrationConfig
 from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.record import CutoverRecord
 from ts_migration.cutover.switch import apply_cutover
 from ts_migration.errors import MigrationError
+from ts_migration.orchestration.configured import configured_path
+from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.failures import failure_of
 from ts_migration.orchestration.names import CUTOVER_JOB, PROOF_TAG
 from ts_migration.orchestration.readiness import Systems, lines_of, look_at_readiness
@@ -58,34 +62,40 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
         timestream: TimestreamResource,
         influxdb: InfluxDBResource,
     ) -> None:
-        systems = systems_of(migration, export_bucket, timestream, influxdb)
-        readiness = look_at_readiness(context.instance, migration, systems)
-        if not readiness.ready:
-            raise dg.Failure(
-                readiness.text,
-                metadata={"missing": _table(list(lines_of(readiness)))},
-                allow_retries=False,
-            )
-        if migration.cutover.approval == "manual" and not config.approve:
-            context.log.info(f"everything is proven; the cutover waits for a person: {APPROVE_COMMAND}")
-            _observe(context, "waits for approval", readiness.proof, next_step=APPROVE_COMMAND)
-            return
-        try:
-            clients = CutoverClients.of(current_environment(), os.environ, Path.cwd())
-            record = apply_cutover(
-                migration, clients, export_bucket.bucket(), readiness.proof, f"Dagster run {context.run_id}"
-            )
-        except MigrationError as error:
-            raise failure_of(error) from None
-        _observe(context, record.state, record.proof, record)
-        if record.state != "applied":
-            raise dg.Failure(f"the cutover is {record.state}: {record.problem}", allow_retries=False)
+        with _told(), only_one(context.instance, configured_path(), f"cutover, Dagster run {context.run_id}"):
+            systems = systems_of(migration, export_bucket, timestream, influxdb)
+            readiness = look_at_readiness(context.instance, migration, systems)
+            if not readiness.ready:
+                missing = _table(list(lines_of(readiness)))
+                raise dg.Failure(readiness.text, metadata={"missing": missing}, allow_retries=False)
+            if not migration.cutover.actions:
+                _observe(context, "ready, and cutover.actions is empty: nothing was switched", readiness.proof)
+            elif migration.cutover.approval == "manual" and not config.approve:
+                context.log.info(f"everything is proven; the cutover waits for a person: {APPROVE_COMMAND}")
+                _observe(context, "waits for approval", readiness.proof, next_step=APPROVE_COMMAND)
+            else:
+                environment = with_influxdb_token(current_environment())
+                clients = CutoverClients.of(environment, os.environ, configured_path().parent)
+                who = f"Dagster run {context.run_id}"
+                record = apply_cutover(migration, clients, export_bucket.bucket(), readiness.proof, who)
+                _observe(context, record.state, record.proof, record)
+                if record.state != "applied":
+                    raise dg.Failure(f"the cutover is {record.state}: {record.problem}", allow_retries=False)
 
     @dg.job(name=CUTOVER_JOB, description="Switch applications over once everything is proven.")
     def cutover() -> None:
         switch()
 
     return cutover
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """The product's errors as Dagster's, and none of them tried again: a cutover goes by its record."""
+    try:
+        yield
+    except MigrationError as error:
+        raise failure_of(error) from None
 
 
 def _observe(

@@ -50,7 +50,7 @@ def look_at_readiness(
     systems: Systems,
     *,
     everything: bool = False,
-    known: Callable[[str], bool] = lambda _: False,
+    over: Callable[[], bool] = lambda: False,
 ) -> Readiness:
     """Whether applications may switch, asked now.
 
@@ -59,7 +59,7 @@ def look_at_readiness(
         config: all jobs of it count.
         systems: asked only as far as needed.
         everything: look at all of it, whatever is missing already: for people who want the whole list.
-        known: whether a proof was acted upon before; the source is not asked for such a one.
+        over: whether the cutover is done already, so that the source need not be asked; called when all else is green.
     """
     reasons = list(validation_reasons(config.migration_jobs))
     for job in config.migration_jobs:
@@ -76,7 +76,7 @@ def look_at_readiness(
         reasons += proof_reasons(job, proof, migrated) if job.validation_enabled else ()
     whole = len(tables) == len(config.migration_jobs)
     digest = proof_digest([(job, proof) for job, proof, _ in tables]) if whole else ""
-    if (reasons and not everything) or (digest and known(digest)):
+    if (reasons or over()) and not everything:
         return Readiness(tuple(reasons), digest)
     notes: list[str] = []
     for job, proof, _ in tables:

@@ -8,9 +8,10 @@ import pytest
 
 from ts_migration.config import MigrationConfig, parse_config
 from ts_migration.errors import Missing
+from ts_migration.orchestration.configured import configured_path
 from ts_migration.orchestration.names import TABLE_CHECKS, WINDOW_CHECKS, TableNames
 from ts_migration.orchestration.partitions import partitions_of
-from ts_migration.orchestration.table_definitions import build_definitions, configured_path
+from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.windows import Grid, to_ns
 from ts_migration_tests.orchestration.scripted import without_environment
 
