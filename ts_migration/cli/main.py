@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import execute, local, plan, quarantine, report, reset, status, validate
+from ts_migration.cli import cutover, execute, local, plan, quarantine, report, reset, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -35,6 +35,7 @@ app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("report")(report.report)
 app.command("reset")(reset.reset)
+app.command("cutover")(cutover.cutover)
 
 
 def _version(wanted: bool) -> None:
