@@ -28,6 +28,12 @@ NotEmpty = Annotated[Template, Field(min_length=1)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
+_NOT_OF_A_DATA_SOURCE = {
+    "id", "uid", "orgId", "version", "readOnly", "jsonData", "secureJsonData", "password", "basicAuthPassword",
+}  # fmt: skip
+"""Fields that Grafana keeps to itself, that have a key of their own here, or that would show a secret."""
+
+
 class ActionOptions(Section):
     """What all actions share."""
 
@@ -170,7 +176,7 @@ class GrafanaDataSource(ActionOptions):
     def _changes_something(self) -> "GrafanaDataSource":
         if not (self.set or self.json_data or self.secure_json_data):
             raise ValueError("at least one name in set, json_data or secure_json_data")
-        foreign = sorted({"id", "uid", "orgId", "version", "readOnly", "jsonData", "secureJsonData"} & set(self.set))
+        foreign = sorted(_NOT_OF_A_DATA_SOURCE & set(self.set))
         if foreign:
             raise ValueError(f"fields in set that a cutover may change; not {', '.join(foreign)}")
         if set(self.revert_secure_json_data) - set(self.secure_json_data):
@@ -281,7 +287,7 @@ class CutoverSettings(Section):
     """What happens once everything is proven, and who says so."""
 
     approval: Literal["manual", "automatic"] = "manual"
-    """manual: the sensor does not begin the cutover, and `ts-migration cutover --apply` wants a yes."""
+    """manual: the job that the sensor requests records that it waits, and `ts-migration cutover --apply` wants a yes."""
     dual_write_since: TimeNs | None = None
     """Since when applications have been writing to both systems, ns."""
     actions: tuple[Action, ...] = Field(default=(), strict=False)

@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import accept, catch_up, execute, local, plan, quarantine, report, reset, status, validate
+from ts_migration.cli import (
+    accept,
+    catch_up,
+    cutover,
+    execute,
+    local,
+    plan,
+    quarantine,
+    report,
+    reset,
+    status,
+    validate,
+)
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -37,6 +49,7 @@ app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)
 app.command("report")(report.report)
 app.command("reset")(reset.reset)
+app.command("cutover")(cutover.cutover)
 
 
 def _version(wanted: bool) -> None:

@@ -1,7 +1,7 @@
 """What every kind of action can do. The kinds are in a file each; the order of work is in `switch`."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.record import Change
@@ -14,6 +14,9 @@ AnUndo = TypeVar("AnUndo", bound=Undo)
 
 class Kind(ABC, Generic[AnAction, AnUndo]):
     """One kind of action. Apply and revert may be called again after a crash or a lost answer: they look first."""
+
+    hides_before: ClassVar[bool] = False
+    """Whether the record leaves former values out whatever their names: they may be secrets."""
 
     def __init__(self, clients: CutoverClients) -> None:
         self.clients = clients

@@ -21,6 +21,8 @@ _LOOK_EVERY_S = 0.5
 class LambdaVariables(Kind[LambdaEnvironment, LambdaUndo]):
     """See the module."""
 
+    hides_before = True
+
     def changes(self, action: LambdaEnvironment) -> tuple[Change, ...]:
         before = _variables(self._configuration(action.function), action.function)
         names = [*action.set, *action.unset]

@@ -17,6 +17,8 @@ from ts_migration.objects import PROOF_PREFIX, ExportBucket
 RECORD_KEY = f"{PROOF_PREFIX}cutover.json"
 HISTORY_PREFIX = f"{PROOF_PREFIX}cutover-history/"
 
+MASK = "(secret)"
+
 State = Literal["planned", "applied", "reverting", "reverted", "failed"]
 
 
@@ -28,6 +30,10 @@ class Change(BaseModel):
     name: str
     before: str | None
     after: str | None
+
+    def without_before(self) -> Self:
+        """It, with what was there before masked."""
+        return self if self.before is None else self.model_copy(update={"before": MASK})
 
 
 class ActionRecord(BaseModel):

@@ -4,9 +4,8 @@ from typing import Any
 
 from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
-from ts_migration.cutover.record import Change
+from ts_migration.cutover.record import MASK, Change
 from ts_migration.cutover.undo import SsmUndo
-from ts_migration.cutover.values import MASK
 from ts_migration.cutover_settings import SsmParameter
 from ts_migration.errors import Missing, Refused
 from ts_migration.placeholders import is_secret, names_in
@@ -17,6 +16,8 @@ _OPTIONS = ("Description", "KeyId", "AllowedPattern", "Tier", "DataType")
 
 class Parameter(Kind[SsmParameter, SsmUndo]):
     """See the module."""
+
+    hides_before = True
 
     def changes(self, action: SsmParameter) -> tuple[Change, ...]:
         now = self._parameter(action.name)

@@ -133,6 +133,8 @@ def _apply_one(journal: Journal, index: int, action: Action, clients: CutoverCli
     known = journal.record.actions[index].undo
     if known is None:
         changes = retrying(lambda: kind.changes(action), policy)
+        if kind.hides_before:
+            changes = tuple(change.without_before() for change in changes)
         known = retrying(lambda: kind.keep(action, journal.record.mark(index)), policy)
         journal.write_action(index, undo=known, changes=changes)
     undo = known

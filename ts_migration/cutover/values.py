@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ts_migration.config import Environment, MigrationConfig
+from ts_migration.cutover.record import MASK
 from ts_migration.cutover_settings import Action, ActionOptions
 from ts_migration.errors import ConfigurationError, MigrationError
 from ts_migration.placeholders import filled, is_secret, map_texts, names_in, part_filled, variable_of
 
-MASK = "(secret)"
-_SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|(api|access|private|signing)[_-]?key|auth", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|key|auth|dsn", re.IGNORECASE)
 _SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 _LITERAL = ("job", "type", "body_file")
 """Keys whose text is no template."""

@@ -7,6 +7,7 @@ approves by `approve: true` in the run's configuration, or by `ts-migration cuto
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -52,7 +53,7 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
     """The job of a configuration; `Approval` is its run configuration."""
 
     @dg.op(
-        name=CUTOVER_JOB,
+        name="switch",
         description="Ask once more whether everything is proven and the source still, then switch applications over.",
     )
     def switch(
@@ -62,7 +63,7 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
         timestream: TimestreamResource,
         influxdb: InfluxDBResource,
     ) -> None:
-        with _told(), only_one(context.instance, configured_path(), f"cutover, Dagster run {context.run_id}"):
+        with _told(), only_one(context.instance, configured_path(), f"Dagster run {context.run_id}", "cutover"):
             systems = systems_of(migration, export_bucket, timestream, influxdb)
             readiness = look_at_readiness(context.instance, migration, systems)
             if not readiness.ready:
@@ -75,7 +76,7 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
                 _observe(context, "waits for approval", readiness.proof, next_step=APPROVE_COMMAND)
             else:
                 environment = with_influxdb_token(current_environment())
-                clients = CutoverClients.of(environment, os.environ, configured_path().parent)
+                clients = CutoverClients.of(environment, os.environ, Path.cwd())
                 who = f"Dagster run {context.run_id}"
                 record = apply_cutover(migration, clients, export_bucket.bucket(), readiness.proof, who)
                 _observe(context, record.state, record.proof, record)

@@ -31,10 +31,41 @@ def actions(world: World) -> dict[str, str]:
         ' revert_secure_json_data: {password: "{env:OLD_PASSWORD}"}',
         "dashboard": "type: cloudwatch_dashboard, dashboard: plants,"
         """ replace: {'the "Timestream" table': 'the "{bucket}" bucket', us-east-1: sa-east-1}""",
-        "dashboard from a file": "type: cloudwatch_dashboard, dashboard: plants, body_file: body.json",
+        "dashboard from a file": "type: cloudwatch_dashboard, dashboard: prices, body_file: body.json",
         "new dashboard": "type: cloudwatch_dashboard, dashboard: new, body_file: body.json",
         "message": f"type: sns_message, topic: '{world.ids['topic']}', subject: Cutover,"
         ' message: "read from {bucket}, proof {proof}", revert_message: read from Timestream again',
         "webhook": 'type: webhook, request: {url: "{env:HOOK}", json_body: {text: "read from {bucket}"}},'
         ' on_revert: {url: "{env:HOOK}", body: back to Timestream}',
     }
+
+
+NAMES = (
+    "lambda",
+    "rest variables",
+    "http variables",
+    "rest uri",
+    "http uri",
+    "parameter",
+    "secure parameter",
+    "list parameter",
+    "new parameter",
+    "new secure parameter",
+    "secret",
+    "secret key",
+    "grafana",
+    "dashboard",
+    "dashboard from a file",
+    "new dashboard",
+    "message",
+    "webhook",
+)
+"""Of all of them, for parametrised tests."""
+
+FEW = tuple(name for name in NAMES if name not in ("list parameter", "new secure parameter", "secret", "new dashboard"))
+"""Every kind and every way of a reverse, once."""
+
+
+def few(world: World) -> list[str]:
+    """The texts of these."""
+    return [actions(world)[name] for name in FEW]

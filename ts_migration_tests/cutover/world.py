@@ -1,13 +1,14 @@
-"""The systems that a cutover changes, as they are before it, and a way to see all of what they hold."""
+"""The systems that a cutover changes, as they are before it, a way to see all of what they hold, and faults."""
 
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
+from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from ts_migration.config import Environment, MigrationConfig, parse_config
@@ -42,24 +43,12 @@ migration_settings: {max_retry_attempts: 2, retry_delay_seconds: 0}
 
 @dataclass
 class World:
-    """Clients of a moto server and of a web server, with one of each thing that an action changes."""
+    """Clients of moto and of a web server, with one of each thing that an action changes."""
 
-    endpoint: str
+    aws: Callable[[str], Any]
     web: WebServer
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
-    clients_by_service: dict[str, Any] = field(default_factory=dict)
-
-    def aws(self, service: str) -> Any:
-        if service not in self.clients_by_service:
-            self.clients_by_service[service] = boto3.client(
-                service,
-                endpoint_url=self.endpoint,
-                region_name="us-east-1",
-                aws_access_key_id="a",
-                aws_secret_access_key="b",
-            )
-        return self.clients_by_service[service]
 
     @property
     def bucket(self) -> ExportBucket:
@@ -98,6 +87,7 @@ class World:
             secrets.put_secret_value(SecretId=name, SecretString=json.dumps({"password": "old-secret-hunter2"}))
         body = {"widgets": [{"properties": {"region": "us-east-1", "title": 'the "Timestream" table'}}]}
         self.aws("cloudwatch").put_dashboard(DashboardName="plants", DashboardBody=json.dumps(body, indent=1))
+        self.aws("cloudwatch").put_dashboard(DashboardName="prices", DashboardBody='{"widgets": [{}]}')
         (self.folder / "body.json").write_text('{"widgets": []}')
         self.web.source = {
             "id": 7, "uid": "plants", "orgId": 1, "version": 3, "name": "Plants", "type": "grafana-timestream-datasource",
@@ -209,3 +199,54 @@ class World:
     def proof_objects(self) -> str:
         """All objects of the bucket, as one text."""
         return "\n".join(self.bucket.get(one.key).decode() for one in self.bucket.list(""))
+
+
+class Refusing:
+    """Counts the requests that change something and refuses one of them for good, once: before or after it is done."""
+
+    SEEN = ("Get", "Describe", "List", "Receive", "DeleteMessage")
+
+    def __init__(self) -> None:
+        self.writes: list[str] = []
+        self.at: int | None = None
+        self.done_first = False
+        self.services: tuple[str, ...] = ()
+        """Only these; by default all but S3."""
+        self.code = "AccessDeniedException"
+        self._hit = False
+
+    def refuse(self, at: int | None, *, done_first: bool = False, services: tuple[str, ...] = ()) -> None:
+        """Begin to count; the request of this number is refused."""
+        self.writes, self.at, self.done_first, self.services, self._hit = [], at, done_first, services, False
+
+    def stop(self) -> None:
+        """Refuse nothing any more."""
+        self.at = None
+
+    def before(self, model: Any, **given: Any) -> None:
+        """Before a request of boto3."""
+        if self._counts(model) and not self.done_first and self._now():
+            raise self._error(model)
+
+    def after(self, model: Any, **given: Any) -> None:
+        """After an answer to boto3."""
+        if self._counts(model, again=True) and self.done_first and self._now():
+            raise self._error(model)
+
+    def _counts(self, model: Any, *, again: bool = False) -> bool:
+        service = model.service_model.service_name
+        wanted = service in self.services if self.services else service not in ("s3", "sqs")
+        if not wanted or model.name.startswith(self.SEEN):
+            return False
+        if not again:
+            self.writes.append(f"{service} {model.name}")
+        return True
+
+    def _now(self) -> bool:
+        if self._hit or self.at is None or len(self.writes) != self.at + 1:
+            return False
+        self._hit = True
+        return True
+
+    def _error(self, model: Any) -> ClientError:
+        return ClientError({"Error": {"Code": self.code, "Message": "not allowed"}}, model.name)

@@ -79,7 +79,12 @@ def test_two_jobs_of_one_table_have_keys_and_jobs_of_their_own() -> None:
     }
     names = {found.name for found in definitions.resolve_all_job_defs() if not found.name.startswith("__")}
     assert names == {
-        f"{what}_grid__load__{name}" for what in ("migrate", "check", "roll_up") for name in ("the_early_one", "late")
+        "cutover",
+        *(
+            f"{what}_grid__load__{name}"
+            for what in ("migrate", "check", "roll_up")
+            for name in ("the_early_one", "late")
+        ),
     }
     assert groups(definitions) == {"load__the_early_one", "load__late", "migration"}
 
