@@ -287,7 +287,7 @@ class CutoverSettings(Section):
     """What happens once everything is proven, and who says so."""
 
     approval: Literal["manual", "automatic"] = "manual"
-    """manual: the job that the sensor requests records that it waits, and `ts-migration cutover --apply` wants a yes."""
+    """manual: the job that the sensor requests records that it waits; `ts-migration cutover --apply` wants a yes."""
     dual_write_since: TimeNs | None = None
     """Since when applications have been writing to both systems, ns."""
     actions: tuple[Action, ...] = Field(default=(), strict=False)
