@@ -84,8 +84,8 @@ def _status(work: Work, region: str | None) -> ExitCode:
     from ts_migration.cli.readiness import show_readiness
     from ts_migration.cutover.record import cutover_record
 
-    code = show_readiness(work, region)
     record = cutover_record(_bucket(work, region))
+    code = show_readiness(work, region, applied=record is not None and record.state == "applied")
     if record is not None:
         note(f"the latest cutover: {_told(record)}")
     return code

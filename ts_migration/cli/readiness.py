@@ -45,8 +45,8 @@ def tell_missing(readiness: "Readiness") -> None:
         note(line)
 
 
-def show_readiness(work: Work, region: str | None) -> ExitCode:
-    """Tell whether a cutover may begin; the exit code."""
+def show_readiness(work: Work, region: str | None, *, applied: bool) -> ExitCode:
+    """Tell whether a cutover may begin, and where it is not `applied` already, how; the exit code."""
     readiness = look(work, region)
     if not readiness.ready:
         tell_missing(readiness)
@@ -55,5 +55,6 @@ def show_readiness(work: Work, region: str | None) -> ExitCode:
     for line in readiness.notes:
         note(line)
     approve = " --approve" if work.config.cutover.approval == "manual" else ""
-    note(f"next: ts-migration cutover --plan, then ts-migration cutover --apply{approve}")
+    if not applied:
+        note(f"next: ts-migration cutover --plan, then ts-migration cutover --apply{approve}")
     return ExitCode.OK

@@ -61,7 +61,8 @@ def _table_reasons(
     for lack in (Lack.TABLE_FAILED, Lack.TABLE_NOT_CHECKED):
         checks = [name for name, each in lacks.items() if each and _OF_TABLES.get(each, Lack.TABLE_NOT_CHECKED) is lack]
         if checks:
-            reasons.append(Reason(lack, job.slug, len(checks), checks[0], mending(checks[0], job)))
+            next_step = mending(checks[0], job) if lack is Lack.TABLE_FAILED else command("validate", job)
+            reasons.append(Reason(lack, job.slug, len(checks), checks[0], next_step))
     return tuple(reasons)
 
 

@@ -13,6 +13,9 @@ import polars as pl
 import pytest
 
 from ts_migration.config import MigrationConfig, load_config
+from ts_migration.cutover.clients import CutoverClients
+from ts_migration.cutover.record import cutover_record
+from ts_migration.cutover.switch import revert_cutover
 from ts_migration.local.timestream.seed import seed
 from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.catch_up import CatchUpResult, catch_up
@@ -52,6 +55,10 @@ class Gate:
     @property
     def definitions(self) -> dg.Definitions:
         return build_definitions(self.config)
+
+    @property
+    def bucket(self) -> ExportBucket:
+        return ExportBucket(self.stack.s3(), current_environment().s3_export_bucket)
 
     @property
     def names(self) -> TableNames:
@@ -167,8 +174,23 @@ def test_a_cutover_by_hand_waits_for_approval_and_changes_nothing(gate: Gate) ->
     assert observation is not None
     assert observation.metadata["status"].value == "waits for approval"
     assert observation.metadata["next step"].value == "ts-migration cutover --apply --approve"
-    bucket = ExportBucket(gate.stack.s3(), current_environment().s3_export_bucket)
-    assert bucket.get_or_none("manifests/cutover.json") is None
+    assert cutover_record(gate.bucket) is None
+
+
+def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_is_reverted(gate: Gate) -> None:
+    result = gate.run("cutover", run_config={"ops": {"switch": {"config": {"approve": True}}}})
+
+    assert result.success
+    (record,) = gate.instance.fetch_observations(CUTOVER, limit=1).records
+    assert record.asset_observation is not None
+    assert record.asset_observation.metadata["status"].value == "applied"
+    (change,) = record.asset_observation.metadata["changes"].value
+    assert change.data == {"what": "ssm_parameter /plants/database: /plants/database: None -> influxdb"}
+    assert gate.shut().startswith("the cutover is applied")
+    clients = CutoverClients.of(current_environment(), {}, gate.stack.folder)
+    assert clients.aws("ssm").get_parameter(Name="/plants/database")["Parameter"]["Value"] == "influxdb"
+    assert revert_cutover(gate.config, clients, gate.bucket, "test").state == "reverted"
+    gate.open()
 
 
 def test_an_export_made_again_alone_shuts_until_its_window_is_done_again(gate: Gate) -> None:
