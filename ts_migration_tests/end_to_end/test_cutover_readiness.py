@@ -184,7 +184,7 @@ def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_
     (record,) = gate.instance.fetch_observations(CUTOVER, limit=1).records
     assert record.asset_observation is not None
     assert record.asset_observation.metadata["status"].value == "applied"
-    (change,) = record.asset_observation.metadata["changes"].value
+    (change,) = record.asset_observation.metadata["changes"].records  # type: ignore[attr-defined]
     assert change.data == {"what": "ssm_parameter /plants/database: /plants/database: None -> influxdb"}
     assert gate.shut().startswith("the cutover is applied")
     clients = CutoverClients.of(current_environment(), {}, gate.stack.folder)
