@@ -1,4 +1,4 @@
-"""How fast a window is loaded: the stage, against a loop that posts the same bodies from memory, and against AWS's way.
+"""How fast a window is loaded: the stage, against loops that only post the same bodies, and against AWS's way.
 
 Two targets: a bare sink, the least that any server must do, which is many times faster than a database and shows what
 the client costs; and a server: INFLUXDB_URL (INFLUXDB_TOKEN, INFLUXDB_ORG), else the embedded one. Sides take turns,
@@ -6,6 +6,7 @@ each in a process of its own, each into a bucket of its own that is deleted afte
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -13,6 +14,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import harmonic_mean, mean
+from typing import Self
 
 import urllib3
 from pydantic import SecretStr
@@ -32,15 +35,19 @@ from ts_migration.config import MigrationJob
 from ts_migration.influxdb.buckets import ensure, find
 from ts_migration.influxdb.connection import Target
 from ts_migration.line_protocol.files import members_of, read_members
+from ts_migration.line_protocol.members import Member
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.load import load_window
 from ts_migration_tests.local.influxdb.embedded import running_influxdb
 from ts_migration_tests.local.s3 import running_s3, s3_client
 
-LINES = 2_000_000
+SINK_LINES = 4_000_000
+SERVER_LINES = 2_000_000
+"""Some seconds of work either way: what a window costs beside its lines is `window_overhead`'s row."""
 BATCHES = (50_000, 10_000)
 WARM_UP = Telemetry(40_000)
+AWS_LINES = Telemetry(SERVER_LINES, aws_pattern.BATCH_LINES)
 CPU_US_A_LINE = 0.5
 
 CONNECTIONS = 2
@@ -86,23 +93,73 @@ def stage(telemetry: Telemetry, place: Place) -> float:
 
 
 def loop(telemetry: Telemetry, place: Place) -> float:
-    """The limit: the same bodies from memory over as many connections, and nothing else; the seconds."""
-    job, exports = place.job(telemetry), place.exports
-    ensure(place.target, job.target_bucket, job.shard_group_duration)
-    members = members_of(exports, telemetry.place.window(telemetry.window.key).line_protocol + "members.json")
+    """The same bodies from memory over as many connections, and nothing else; the seconds."""
+    exports = place.exports
+    members = _ready(telemetry, place, exports)
     bodies = [body for _, body in read_members(exports, members)]
-    url = f"{place.url}/api/v2/write?org={place.org}&bucket={place.bucket}&precision=ns"
-    headers = {"Authorization": f"Token {place.token}", "Content-Encoding": "gzip"}
-    with (
-        urllib3.PoolManager(maxsize=CONNECTIONS, timeout=120.0) as pool,
-        ThreadPoolExecutor(CONNECTIONS) as threads,
-    ):
+    with _Posts(place) as posts:
         started = time.perf_counter()
-        statuses = set(threads.map(lambda body: pool.request("POST", url, body=body, headers=headers).status, bodies))
-        taken = time.perf_counter() - started
-    if statuses != {204}:
-        raise SystemExit(f"not all writes were taken: {statuses}")
-    return taken
+        for body in bodies:
+            posts.post(body)
+        posts.finish()
+        return time.perf_counter() - started
+
+
+def relay(telemetry: Telemetry, place: Place) -> float:
+    """The same bodies streamed from S3 by one thread, posted over as many connections; the seconds."""
+    exports = place.exports
+    members = _ready(telemetry, place, exports)
+    with _Posts(place) as posts:
+        started = time.perf_counter()
+        for part, own in itertools.groupby(members, lambda member: member.part):
+            stream = exports.client.get_object(Bucket=exports.name, Key=part)["Body"]
+            for member in own:
+                posts.post(stream.read(member.length))
+        posts.finish()
+        return time.perf_counter() - started
+
+
+def _ready(telemetry: Telemetry, place: Place, exports: ExportBucket) -> tuple[Member, ...]:
+    """The bucket made, and the members that lie ready."""
+    job = place.job(telemetry)
+    ensure(place.target, job.target_bucket, job.shard_group_duration)
+    return members_of(exports, telemetry.place.window(telemetry.window.key).line_protocol + "members.json")
+
+
+class _Posts:
+    """Posts bodies over CONNECTIONS connections; as many again wait."""
+
+    def __init__(self, place: Place) -> None:
+        self._url = f"{place.url}/api/v2/write?org={place.org}&bucket={place.bucket}&precision=ns"
+        self._headers = {"Authorization": f"Token {place.token}", "Content-Encoding": "gzip"}
+        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, timeout=120.0)
+        self._threads = ThreadPoolExecutor(CONNECTIONS)
+        self._room = threading.Semaphore(2 * CONNECTIONS)
+        self._statuses: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+        self._pool.clear()
+
+    def post(self, body: bytes) -> None:
+        """Post it when there is room."""
+        self._room.acquire()
+        self._threads.submit(self._post, body)
+
+    def finish(self) -> None:
+        """Wait for all answers; each must be 204."""
+        self._threads.shutdown()
+        if self._statuses != {204}:
+            raise SystemExit(f"not all writes were taken: {self._statuses}")
+
+    def _post(self, body: bytes) -> None:
+        try:
+            self._statuses.add(self._pool.request("POST", self._url, body=body, headers=self._headers).status)
+        finally:
+            self._room.release()
 
 
 def aws(telemetry: Telemetry, place: Place) -> float:
@@ -117,7 +174,8 @@ def aws(telemetry: Telemetry, place: Place) -> float:
     return taken
 
 
-SIDES: dict[str, Callable[[Telemetry, Place], float]] = {"loop": loop, "stage": stage, "aws": aws}
+SIDES: dict[str, Callable[[Telemetry, Place], float]] = {"loop": loop, "relay": relay, "stage": stage, "aws": aws}
+LIMITS = {"relay": "a loop posting them from S3", "loop": "a loop posting them from memory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,27 +223,23 @@ def server() -> Iterator[tuple[str, str, str, str]]:
 
 def prepare(exports: ExportBucket) -> None:
     """Convert what will be loaded, and lay AWS's parts beside it: 100,000 lines each."""
-    for telemetry in (WARM_UP, *(Telemetry(LINES, batch) for batch in BATCHES)):
+    shapes = (Telemetry(lines, batch) for lines in (SINK_LINES, SERVER_LINES) for batch in BATCHES)
+    for telemetry in (WARM_UP, *shapes):
         telemetry.write_export(exports)
         convert_window(telemetry.job, telemetry.place, telemetry.window, MAPPING, exports)
         exports.delete_prefix(telemetry.place.bulk + f"{telemetry.window.key}/export/")
-    own = Telemetry(LINES, 10_000).place.window(WARM_UP.window.key)
+    own = AWS_LINES.place.window(AWS_LINES.window.key)
     bodies = [body for _, body in read_members(exports, members_of(exports, own.line_protocol + "members.json"))]
     for first in range(0, len(bodies), 10):
         exports.put(f"{aws_pattern.PREFIX}{first:05d}.lp.gz", b"".join(bodies[first : first + 10]))
 
 
 def turns(endpoint: str, target: tuple[str, str, str], sides: dict[str, Telemetry], runs: int) -> dict[str, list[Seen]]:
-    """Every side `runs` times, each time there and back (a, b, b, a): a machine that grows busier slows both alike.
-
-    AWS's pattern, slow and far from its budget, only once.
-    """
+    """Every side `runs` times, each time there and back (a, b, b, a): a machine that grows busier slows all alike."""
     seen: dict[str, list[Seen]] = {name: [] for name in sides}
-    for run in range(runs):
-        pair = [name for name in sides if name != "aws"]
-        order = [*pair, *reversed(pair), *(["aws"] if "aws" in sides and not run else [])]
+    for _ in range(runs):
         found: dict[str, list[Seen]] = {}
-        for name in order:
+        for name in (*sides, *reversed(sides)):
             found.setdefault(name, []).append(_turn(name, endpoint, target, sides[name]))
         for name, each in found.items():
             seen[name].append(Seen(harmonic_mean(one.rate for one in each), mean(one.cpu_us for one in each)))
@@ -194,7 +248,8 @@ def turns(endpoint: str, target: tuple[str, str, str], sides: dict[str, Telemetr
 
 def _turn(name: str, endpoint: str, target: tuple[str, str, str], telemetry: Telemetry) -> Seen:
     bucket = f"ts-migration-bench-{secrets.token_hex(4)}"
-    command = [sys.executable, "-m", "benchmarks.load", name, str(telemetry.batch_size), endpoint, *target, bucket]
+    shape = (str(telemetry.rows), str(telemetry.batch_size))
+    command = [sys.executable, "-m", "benchmarks.load", name, *shape, endpoint, *target, bucket]
     return Seen(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 
@@ -206,26 +261,29 @@ def measure(runs: int) -> list[Row]:
         exports.client.create_bucket(Bucket="exports")
         prepare(exports)
         with running_sink() as url:
-            rows += _rows("a bare sink", endpoint, (url, "bench", "no-token"), runs, at_least=None)
+            rows += _rows("a bare sink", endpoint, (url, "bench", "no-token"), SINK_LINES, ("relay", "loop"), runs)
         with server() as (name, url, org, token):
-            rows += _rows(name, endpoint, (url, org, token), runs, at_least=0.95)
+            rows += _rows(name, endpoint, (url, org, token), SERVER_LINES, ("loop",), runs)
     return rows
 
 
-def _rows(name: str, endpoint: str, target: tuple[str, str, str], runs: int, at_least: float | None) -> list[Row]:
+def _rows(
+    name: str, endpoint: str, target: tuple[str, str, str], lines: int, limits: tuple[str, ...], runs: int
+) -> list[Row]:
+    """Rows of one target; the first of the limits is the one with the budget."""
     rows = []
     for batch in BATCHES:
-        telemetry = Telemetry(LINES, batch)
-        sides = dict.fromkeys(["loop", "stage", *(["aws"] if batch == aws_pattern.BATCH_LINES else [])], telemetry)
-        seen = turns(endpoint, target, sides, runs)
+        telemetry = Telemetry(lines, batch)
+        seen = turns(endpoint, target, dict.fromkeys([*limits, "stage"], telemetry), runs)
         rates = {side: [each.rate for each in found] for side, found in seen.items()}
         part = f"load into {name}, {batch:,} lines a request"
-        rows.append(
-            compared(part, "a loop posting them from memory", rates["stage"], rates["loop"], "lines/s", at_least)
-        )
-        if "aws" in rates:
-            pattern, beside = "AWS's pattern, ten processes", rates["stage"][: len(rates["aws"])]
-            rows.append(compared(part, pattern, beside, rates["aws"], "lines/s", 1.0))
+        for side in limits:
+            budget = 0.95 if side == limits[0] else None
+            rows.append(compared(part, LIMITS[side], rates["stage"], rates[side], "lines/s", budget))
+        if batch == aws_pattern.BATCH_LINES:
+            pattern, beside = "AWS's pattern, ten processes", rates["stage"][:1]
+            own = _turn("aws", endpoint, target, AWS_LINES)
+            rows.append(compared(part, pattern, beside, [own.rate], "lines/s", 1.0))
         cpu = [each.cpu_us for each in seen["stage"]]
         rows.append(bounded(f"{part}: client CPU", "the budget", cpu, CPU_US_A_LINE, "us/line"))
     return rows
@@ -235,12 +293,13 @@ def main() -> None:
     """What the process of one side does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=SIDES)
+    parser.add_argument("lines", type=int)
     parser.add_argument("batch", type=int)
     for name in Place.__dataclass_fields__:
         parser.add_argument(name)
     options = parser.parse_args()
     place = Place(*(getattr(options, name) for name in Place.__dataclass_fields__))
-    seen = one(options.side, Telemetry(LINES, options.batch), place)
+    seen = one(options.side, Telemetry(options.lines, options.batch), place)
     print(json.dumps([seen.rate, seen.cpu_us]))
 
 

@@ -193,6 +193,16 @@ class Part(BaseModel):
     last_ns: int | None
 
 
+class FramesRecord(BaseModel):
+    """What pandera found in the exported batches (`validation.frames`): rows, failed checks, the first of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    failed: int
+    failures: tuple[str, ...] = ()
+
+
 class LineProtocolManifest(Manifest):
     """A converted window: rows = points + merged + quarantined + empty, to the row."""
 
@@ -228,6 +238,8 @@ class LineProtocolManifest(Manifest):
     """Rule -> rows that were written because of it, and not as the source has them."""
     reasons: dict[str, int] = Field(default_factory=dict)
     """Reason -> rows quarantined for it."""
+    frames: FramesRecord | None = None
+    """None: nobody looked at the batches, which is no pass."""
 
     @property
     def altered(self) -> int:

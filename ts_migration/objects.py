@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode, urlsplit
 
 from botocore.discovery import EndpointDiscoveryException
 from botocore.exceptions import (
@@ -30,6 +31,8 @@ BULK_PREFIX = "timestream-export/"
 """All bulk objects: the guide's cleanup deletes this prefix, and nothing that proves anything may lie under it."""
 PROOF_PREFIX = "manifests/"
 REPORT_PREFIX = "reports/"
+CHECKS_PREFIX = f"{BULK_PREFIX}@checks/"
+"""What a check of a range exports to compare, deleted when it ends; `@` is in no name of Timestream's."""
 
 _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to this size one request from the file, piece by piece. A parallel transfer's threads are new each time, and what
@@ -214,6 +217,14 @@ class ExportBucket:
     def uri(self, key: str) -> str:
         """The s3:// URI of a key."""
         return f"s3://{self.name}/{key}"
+
+    def console_url(self, key: str) -> str | None:
+        """The object's page in the AWS console, or None where the bucket is not Amazon's. It holds no credentials."""
+        if not (urlsplit(self.client.meta.endpoint_url).hostname or "").endswith(".amazonaws.com"):
+            return None
+        region = self.client.meta.region_name
+        query = urlencode({"region": region, "prefix": key})
+        return f"https://{region}.console.aws.amazon.com/s3/object/{self.name}?{query}"
 
     def key_of(self, uri: str) -> str:
         """The key of an s3:// URI that must lie in this bucket.

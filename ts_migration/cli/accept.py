@@ -66,7 +66,8 @@ def _accept(
     for manifest in write(work.config, job, bucket, found.passed, reason=reason, accepted_by=by):
         say(f"{manifest.window.key}: {manifest.found}; {manifest.text}")
     if not found.passed:
-        say("there is nothing to accept")
+        proven = f": {len(found.proven):,} of the windows are proven" if found.proven else ""
+        say(f"there is nothing to accept{proven}")
     elif not _roll_up(work, job, bucket, {one.key: "accepted since" for one in found.passed}):
         return ExitCode.FAILED
     if found.unacceptable:
@@ -104,7 +105,7 @@ def _roll_up(work: Work, job: "MigrationJob", bucket: "ExportBucket", changed: "
         note(f"{again.open_windows:,} windows are open: `ts-migration execute` rolls the table up when they are done")
         return True
     if not again.done:
-        error_line(f"the table is not rolled up again: {again.error or 'it was cancelled'}")
+        error_line(f"the whole table does not pass: {again.error or 'its roll-up was cancelled'}")
         return False
     say("the table is rolled up again")
     return True

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ts_migration.cli.console import note, say, table
+from ts_migration.errors import Refused
 from ts_migration.local.faults.rules import FaultKind, FaultRule, FaultyService
 
 app = typer.Typer(
@@ -31,12 +32,16 @@ def set_(
         float | None, typer.Option(help="Seconds that throttle and unavailable ask to wait.")
     ] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds that slow waits; by default 1.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides which requests --share hits: the same ones every time.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides which requests --share hits: the same ones every time; by default 0.")
+    ] = None,
 ) -> None:
     """Set a fault while the servers run. One of the same service, kind and --on is replaced; others stay."""
     from ts_migration.local.faults.setting import set_fault
 
-    rule = FaultRule(service, kind, on, times, every, share, retry_after, delay, seed)
+    if seed is not None and share is None:
+        raise Refused("--seed chooses among the requests of --share, which is not given", next_step="add --share 0.1")
+    rule = FaultRule(service, kind, on, times, every, share, retry_after, delay, seed or 0)
     rules = set_fault(Path.cwd(), rule)
     say(f"{service.value}: {kind.value}, {rule.extent}" + (f", on {on}" if on else ""))
     if len(rules) > 1:

@@ -16,6 +16,7 @@ import typer
 
 from ts_migration.cli import (
     accept,
+    audit,
     catch_up,
     cutover,
     execute,
@@ -48,6 +49,7 @@ app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)
 app.command("report")(report.report)
+app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
 app.command("cutover")(cutover.cutover)
 

@@ -56,7 +56,7 @@ def _row(one: "JobPlan") -> tuple[object, ...]:
         one.job.source,
         one.job.target_bucket,
         len(one.job.grid),
-        one.rows,
+        one.rows if one.windows else "not known",
         largest,
         volume,
         window,

@@ -1,7 +1,7 @@
 """`ts-migration report`, and the report that `execute` and `validate` end with. `operations.report` does the work."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,7 +10,7 @@ from ts_migration.cli.work import ConfigOption, OnlyOption, RegionOption, Work, 
 from ts_migration.errors import ExitCode
 
 if TYPE_CHECKING:
-    from ts_migration.reporting.results import MigrationResults
+    from ts_migration.reporting.results import Kind, MigrationResults
 
 
 def report(config: ConfigOption = None, only: OnlyOption = None, region: RegionOption = None) -> None:
@@ -26,7 +26,7 @@ def report(config: ConfigOption = None, only: OnlyOption = None, region: RegionO
 
 def show_report(
     work: Work,
-    kind: Literal["validation", "execution"],
+    kind: "Kind",
     *,
     only: str | None = None,
     region: str | None = None,
@@ -36,12 +36,22 @@ def show_report(
     """Print the results of every job by the proof in S3; with `write` keep them in S3 and in this folder too."""
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
+    from ts_migration.operations.influxdb_look import server_version
     from ts_migration.operations.report import collect, write_report
     from ts_migration.reporting.console import report as drawn
 
     work.environment.require("s3_export_bucket")
     bucket = ExportBucket(client("s3", region), work.environment.s3_export_bucket)
-    results = collect(work.config, bucket, kind, only=only, job_id=job_id, configuration=str(work.path))
+    results = collect(
+        work.config,
+        bucket,
+        kind,
+        only=only,
+        job_id=job_id,
+        configuration=str(work.path),
+        environment=work.environment,
+        server=server_version(work.environment),
+    )
     stdout().print(drawn(results))
     if write:
         written = write_report(results, bucket, Path.cwd())

@@ -1,4 +1,7 @@
-"""`ts-migration validate`: both systems are read again and compared. `orchestration.validation_run` does the work."""
+"""`ts-migration validate`: both systems are read again and compared. `orchestration.validation_run` does the work.
+
+Any range of one table is `validate_range`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +12,9 @@ from ts_migration.cli.console import error_line, say
 from ts_migration.cli.log_file import VALIDATION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.report import show_report
+from ts_migration.cli.validate_range import RangeFlags, check_range, is_whole_job, job_meant, request_of, work_if_any
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin
-from ts_migration.errors import ExitCode, Refused
+from ts_migration.errors import ExitCode
 
 if TYPE_CHECKING:
     from ts_migration.orchestration.validation_run import ValidationResult
@@ -28,25 +32,53 @@ def validate(
     region: RegionOption = None,
     parallel_jobs: ParallelJobsOption = None,
     parallel: Annotated[
-        bool, typer.Option("--parallel", help="Check as many windows at a time as the machine has processors.")
+        bool,
+        typer.Option(
+            "--parallel",
+            help="Check as many windows, or parts of the range, at a time as the machine has processors.",
+        ),
     ] = False,
     database: Annotated[str | None, typer.Option("--database", help="Source database of the table to check.")] = None,
     table_name: Annotated[str | None, typer.Option("--table", help="Source table to check.")] = None,
     bucket: Annotated[str | None, typer.Option("--bucket", help="Bucket that the table went to.")] = None,
     start_time: Annotated[
-        str | None, typer.Option("--start-time", help="Start of the job's range; a part of it is refused for now.")
+        str | None, typer.Option("--start-time", help="Start of any range, included; default: the job's.")
     ] = None,
     end_time: Annotated[
-        str | None, typer.Option("--end-time", help="End of the job's range; a part of it is refused for now.")
+        str | None, typer.Option("--end-time", help="End of the range, excluded; 23:59:59 means through that second.")
+    ] = None,
+    measurement: Annotated[
+        str | None, typer.Option("--measurement", help="Measurement that the points are in; default: as migrated.")
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option("--mapping", help="How rows became points, as a job's `mapping`: '{keep_measure_name: false}'."),
     ] = None,
 ) -> None:
     """Check every loaded window again, on both systems. Exit code 0: proven or accepted, 1: not, 2: could not check.
 
+    With --database, --table, --bucket, --start-time and --end-time any range of any table is checked, without a
+    configuration.
+
     Example: ts-migration validate --config migration_config.yaml --parallel
     """
-    work = begin(config, only=only)
-    only = _one_table(work, database, table_name, bucket, start_time, end_time) or only
+    flags = RangeFlags(database, table_name, bucket, start_time, end_time, measurement, mapping)
+    if flags.given:
+        work = work_if_any(config, only)
+        job = job_meant(work, only, flags) if work else None
+        if work is None or job is None or not is_whole_job(job, flags):
+            request = request_of(work, job, flags, _parts(parallel, parallel_jobs))
+            raise typer.Exit(check_range(request, region))
+        only = job.job_name
+    else:
+        work = begin(config, only=only)
     raise typer.Exit(_validate(work, only, region, _processes(work, parallel, parallel_jobs)))
+
+
+def _parts(parallel: bool, parallel_jobs: int | None) -> int:
+    import os
+
+    return parallel_jobs or ((os.cpu_count() or 1) if parallel else 1)
 
 
 def _processes(work: Work, parallel: bool, parallel_jobs: int | None) -> int | None:
@@ -55,49 +87,6 @@ def _processes(work: Work, parallel: bool, parallel_jobs: int | None) -> int | N
     if parallel and parallel_jobs is None:
         return max(work.config.migration_settings.parallel_jobs, os.cpu_count() or 1)
     return parallel_jobs
-
-
-def _one_table(
-    work: Work, database: str | None, table_name: str | None, bucket: str | None, start: str | None, end: str | None
-) -> str | None:
-    """The job that --database, --table and --bucket name, or None where none of the flags is given.
-
-    Raises:
-        Refused: no job is that table, or a range was given that is not the job's own.
-    """
-    if not any((database, table_name, bucket, start, end)):
-        return None
-    from ts_migration.config_values import exclusive_end_ns, time_ns
-
-    jobs = [
-        job
-        for job in work.config.migration_jobs
-        if database in (None, job.source_database)
-        and table_name in (None, job.source_table)
-        and bucket in (None, job.target_bucket)
-    ]
-    if len(jobs) != 1:
-        known = ", ".join(f"{job.source} -> {job.target_bucket}" for job in work.config.migration_jobs)
-        raise Refused(
-            f"{len(jobs) or 'no'} jobs of the configuration fit --database, --table and --bucket",
-            where=str(work.path),
-            allowed=known,
-            next_step="name one job's table; tables outside of a configuration cannot be checked yet",
-        )
-    job = jobs[0]
-    try:
-        whole = (start is None or time_ns(start) <= job.start_time) and (
-            end is None or exclusive_end_ns(end) >= job.end_time
-        )
-    except ValueError as error:
-        raise Refused("--start-time or --end-time is no time", allowed=str(error)) from None
-    if not whole:
-        raise Refused(
-            "a range inside a job cannot be checked yet",
-            where=f"job {job.job_name!r}",
-            next_step="leave --start-time and --end-time out: every window of the job is then checked",
-        )
-    return job.job_name
 
 
 def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: int | None) -> int:

@@ -6,6 +6,7 @@ Points are written in `writer` and read in `reader`.
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -95,6 +96,21 @@ def set_retention(target: Target, name: str, retention_s: int) -> BucketInfo:
         return _info(api.update_bucket(bucket=bucket))
 
     return _controlled(target, f"the retention of the bucket {name!r} could not be set", change)
+
+
+def delete(target: Target, bucket: BucketInfo) -> None:
+    """Delete a bucket with all its points; one that is gone is no error.
+
+    Raises:
+        Permanent: the token may not.
+        Transient: the server cannot be reached.
+    """
+    with suppress(Missing):
+        _controlled(
+            target,
+            f"the bucket {bucket.name!r} could not be deleted",
+            lambda client: client.buckets_api().delete_bucket(bucket.id),
+        )
 
 
 def require_room(target: Target, bucket: BucketInfo, window: Window, clock: Callable[[], float] = time.time) -> None:

@@ -105,6 +105,11 @@ def field_types(target: Target, bucket: str, measurement: str) -> dict[str, tupl
     return {key: tuple(sorted(set(kinds))) for key, kinds in sorted(found.items())}
 
 
+def measurements(target: Target, bucket: str, limit: int) -> tuple[str, ...]:
+    """Names of a bucket's measurements over all time, at most so many."""
+    return tuple(str(row[0]) for row in query_rows(target, bucket, f"SHOW MEASUREMENTS LIMIT {limit}"))
+
+
 def tag_keys(target: Target, bucket: str, measurement: str) -> tuple[str, ...]:
     """Tag keys of a measurement over all time."""
     rows = query_rows(target, bucket, f"SHOW TAG KEYS FROM {identifier(measurement)}")

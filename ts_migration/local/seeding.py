@@ -7,7 +7,7 @@ import gzip
 import io
 import lzma
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,8 +118,35 @@ def seed_file(url: str, path: Path, layout: FileLayout) -> list[Seeded]:
             where=str(path),
         )
     as_text = [pl.col(name).cast(pl.String) for name in spec.dimensions]
-    frame = frame.select(*as_text, *spec.measures, _as_ns(frame, spec.time))
+    try:
+        frame = frame.select(*as_text, *_as_measures(frame, spec.measures), _as_ns(frame, spec.time))
+    except ConfigurationError as error:
+        raise ConfigurationError(list(error.problems), where=str(path)) from None
     return [_seed(url, spec, frame, spec.table)]
+
+
+def _as_measures(frame: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Expr]:
+    """Measures in the types that Timestream has; an integer beyond BIGINT is refused, for no type there holds it."""
+    for name in names:
+        kind = frame.schema[name]
+        if kind.is_integer():
+            fits = pl.col(name).is_null() | pl.col(name).cast(pl.Int64, strict=False).is_not_null()
+            beyond = frame.select(name).with_row_index("row").filter(~fits)
+            if not beyond.is_empty():
+                row, value = beyond.row(0)
+                raise ConfigurationError(
+                    [f"the column {name!r} holds {value} in row {row + 1:,}, which BIGINT (int64) does not"]
+                )
+            yield pl.col(name).cast(pl.Int64)
+        elif kind.is_float() or kind in (pl.String, pl.Boolean) or isinstance(kind, pl.Datetime):
+            yield pl.col(name)
+        else:
+            raise ConfigurationError(
+                [
+                    f"the column {name!r} is {kind}; allowed as a measure: integers, floats, text, true and false, "
+                    "date and time"
+                ]
+            )
 
 
 def _as_ns(frame: pl.DataFrame, column: str) -> pl.Expr:
@@ -132,8 +159,12 @@ def _as_ns(frame: pl.DataFrame, column: str) -> pl.Expr:
         return moment.dt.replace_time_zone(None).dt.epoch("ns").alias(column)
     if kind == pl.Date:
         return pl.col(column).cast(pl.Datetime("ns")).dt.epoch("ns").alias(column)
+    shown = ", ".join(repr(value) for value in frame[column].drop_nulls().unique(maintain_order=True).head(3).to_list())
     raise ConfigurationError(
-        [f"the column {column!r} is {kind} and no time; allowed: date and time as text, or integer nanoseconds"]
+        [
+            f"the column {column!r} is {kind} and no time: {shown}; allowed: date and time as text, in one form all "
+            "the way down, or integer nanoseconds"
+        ]
     )
 
 

@@ -98,8 +98,8 @@ def accept(
             job=job.job_name,
             window=window_range(window.window),
             verdicts=window.digest,
-            found=window.reason,
-            reason=reason.strip(),
+            found=window.finding,
+            reason=" ".join(reason.split()),
             accepted_by=accepted_by,
         )
         for window in windows

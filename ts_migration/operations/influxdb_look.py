@@ -42,6 +42,21 @@ def look_at_influxdb(environment: Environment, buckets: list[str]) -> list[Findi
     return [*findings, *(_look_at_bucket(server, org_id, bucket) for bucket in buckets)]
 
 
+def server_version(environment: Environment) -> str | None:
+    """Name and version of the server, or None where none is configured or it does not tell them at once. Never raises.
+
+    Asked once, in 3 s, without the token: a report must not wait for a server that is down.
+    """
+    url = environment.influxdb_url.rstrip("/")
+    try:
+        answer = urllib3.request("GET", f"{url}/health", retries=False, timeout=3.0).json() if url else {}
+    except (HTTPError, ValueError):
+        return None
+    if not isinstance(answer, dict) or answer.get("name") != "influxdb":
+        return None
+    return f"influxdb {answer.get('version', '')}".strip()
+
+
 def _look_at_bucket(server: "_Server", org_id: str, bucket: str) -> Finding:
     name = f"InfluxDB bucket {bucket}"
     try:

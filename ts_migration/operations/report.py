@@ -5,13 +5,13 @@ What a report says is in `reporting`; nothing is judged here.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from ts_migration.config import MigrationConfig
+from ts_migration.config import Environment, MigrationConfig
 from ts_migration.manifests import VerdictRecord, read_manifest
 from ts_migration.objects import REPORT_PREFIX, ExportBucket
 from ts_migration.reporting.html import report_html
-from ts_migration.reporting.results import MigrationResults, results_of
+from ts_migration.reporting.results import Kind, MigrationResults, results_of
+from ts_migration.reporting.surroundings import common_settings, job_settings, told_variables, versions
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.roll_up import MigratedManifest
 
@@ -25,25 +25,50 @@ class WrittenReport:
     json_uri: str
     html_path: Path | None = None
     json_path: Path | None = None
+    console_url: str | None = None
+    """Page of the HTML file in the AWS console, where the bucket is Amazon's."""
 
 
 def collect(
     config: MigrationConfig,
     bucket: ExportBucket,
-    kind: Literal["validation", "execution"],
+    kind: Kind,
     *,
     only: str | None = None,
     job_id: str | None = None,
     configuration: str | None = None,
+    environment: Environment | None = None,
+    server: str | None = None,
 ) -> MigrationResults:
-    """The results of every job (or of one), from the manifests as they are now."""
+    """The results of every job (or of one), from the manifests as they are now.
+
+    Args:
+        config: the jobs.
+        bucket: the export bucket.
+        kind: what ran.
+        only: name of the one job.
+        job_id: which `execute` it was.
+        configuration: path of the file.
+        environment: to be told without its secrets.
+        server: name and version of the InfluxDB server, where it told them.
+    """
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     proofs = [proof_of(config, job, bucket) for job in jobs]
     rolled_up = {
         job.job_name: _table_checks(bucket, config.place(job).migrated, proof)
         for job, proof in zip(jobs, proofs, strict=True)
     }
-    return results_of(proofs, kind, table_checks=rolled_up, job_id=job_id, configuration=configuration)
+    return results_of(
+        proofs,
+        kind,
+        table_checks=rolled_up,
+        job_settings={job.job_name: job_settings(job) for job in jobs},
+        settings=common_settings(config),
+        environment=told_variables(environment) if environment else None,
+        versions=versions(server),
+        job_id=job_id,
+        configuration=configuration,
+    )
 
 
 def write_report(results: MigrationResults, bucket: ExportBucket, folder: Path | None = None) -> WrittenReport:
@@ -67,6 +92,7 @@ def write_report(results: MigrationResults, bucket: ExportBucket, folder: Path |
         json_uri=bucket.uri(REPORT_PREFIX + results.file_name),
         html_path=html_path,
         json_path=json_path,
+        console_url=bucket.console_url(REPORT_PREFIX + html_name),
     )
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from ts_migration.orchestration.names import REVOKED, ROLLED_BACK_TAG, TableNames
+from ts_migration.orchestration.run_history import failed_attempts
 from ts_migration.orchestration.versions import is_made_from, is_rolled_back, latest_versions
 
 
@@ -27,6 +28,7 @@ class TableState:
     materialized: frozenset[str]
     green: frozenset[str]
     failed: frozenset[str]
+    """A check of it failed, or the newest attempt at one of its stages."""
     outdated: frozenset[str]
     """Materialised from an export or a conversion that was made again since."""
     newest: int
@@ -84,6 +86,7 @@ def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[
     green = frozenset(key for key in materialized - outdated if passed.get(key, set()) >= required)
     revoked = table_check(instance, names).revoked
     rolled_up = not revoked and is_materialized(instance, names.migrated, since=newest)
+    failed |= failed_attempts(instance, names) - green
     return TableState(
         tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), outdated, newest, rolled_up, revoked
     )

@@ -44,6 +44,8 @@ class JobStatus:
         """One word for people."""
         if self.running:
             return "running"
+        if not self.checked and self.materialized == self.windows:
+            return "loaded, not proven"
         if self.green == self.windows:
             if self.revoked:
                 return "no longer proven"
@@ -54,8 +56,6 @@ class JobStatus:
             return "migrated, accepted" if self.accepted else "migrated"
         if self.failed:
             return "failed"
-        if not self.checked and self.materialized == self.windows:
-            return "loaded, not proven"
         return "partly migrated" if self.materialized else "not begun"
 
 

@@ -5,7 +5,7 @@ released by the kernel when its process dies, so a killed run blocks nobody. An 
 if absent and renewed by a heart, holds between machines; it counts for nothing once its heart has stopped for
 `EXPIRY_S`, and at once where its holder locked in the same folder: that file lock would still be held. S3 makes "only
 if absent" atomic (If-None-Match); a file-backed S3 that ignores the header is on one machine, where the file lock
-suffices.
+suffices. A holder that slept too long to be sure of its lease asks before it writes: see `Lease.require`.
 """
 
 import fcntl
@@ -27,6 +27,8 @@ from ts_migration.objects import ExportBucket, WindowPlace, raise_aws_error
 HEARTBEAT_S = 10.0
 EXPIRY_S = 45.0
 POLL_S = 1.0
+SURE_S = 30.0
+"""How long after a beat nobody can have taken the lease, with room for a request that is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,62 @@ class _Holder:
     beat: float = 0.0
 
 
+class Lease:
+    """A lease that this process holds, as long as it beats.
+
+    A process that was suspended, or cut off from S3, may wake up when another machine has taken over.
+    """
+
+    def __init__(self, bucket: ExportBucket, place: WindowPlace, mine: _Holder) -> None:
+        self._bucket = bucket
+        self._place = place
+        self._mine = mine
+        self._beaten = time.time()
+        self._asking = threading.Lock()
+
+    def require(self) -> None:
+        """Return only where the lease is still held: at once after a recent beat, else once S3 says so.
+
+        Raises:
+            Transient: another run has taken the window over: nothing may be written to it.
+        """
+        if time.time() - self._beaten <= SURE_S:
+            return
+        with self._asking:
+            if time.time() - self._beaten > SURE_S:
+                self._renew()
+
+    def beat(self) -> None:
+        """Renew the lease, where it is still this one."""
+        with self._asking:
+            if time.time() - self._beaten > SURE_S:
+                self._renew()
+            else:
+                self._put()
+
+    def end(self) -> None:
+        """Give the lease back, unless it is another run's by now."""
+        with suppress(Transient):
+            self.require()
+            self._bucket.delete(self._place.lease)
+
+    def _renew(self) -> None:
+        holder = _holder(self._bucket, self._place)
+        if holder is None or (holder.owner, holder.folder) != (self._mine.owner, self._mine.folder):
+            raise Transient(
+                "this run was away for so long that its window was taken over"
+                + (f" by the run {holder.owner}" if holder else ""),
+                where=f"{self._place.table} window {self._place.key}",
+                next_step="run the window again when the other run has ended",
+            )
+        self._put()
+
+    def _put(self) -> None:
+        began = time.time()
+        _put(self._bucket, self._place, self._mine, only_if_absent=False)
+        self._beaten = began
+
+
 @contextmanager
 def leased(
     bucket: ExportBucket,
@@ -47,7 +105,7 @@ def leased(
     lock_folder: Path,
     wait_s: float,
     on_wait: Callable[[str], None],
-) -> Iterator[None]:
+) -> Iterator[Lease]:
     """Hold the window's lease.
 
     Args:
@@ -63,15 +121,16 @@ def leased(
     with _file_lock(lock_folder, place, deadline, on_wait):
         mine = _Holder(owner, _identity(lock_folder))
         _take(bucket, place, mine, deadline, on_wait)
+        lease = Lease(bucket, place, mine)
         stop = threading.Event()
-        heart = threading.Thread(target=_beat, args=(bucket, place, mine, stop), name=f"lease {place.key}", daemon=True)
+        heart = threading.Thread(target=_beat, args=(lease, stop), name=f"lease {place.key}", daemon=True)
         heart.start()
         try:
-            yield
+            yield lease
         finally:
             stop.set()
             heart.join(timeout=HEARTBEAT_S)
-            bucket.delete(place.lease)
+            lease.end()
 
 
 def lease_folder(instance: dg.DagsterInstance) -> Path:
@@ -193,10 +252,10 @@ def _put(bucket: ExportBucket, place: WindowPlace, mine: _Holder, *, only_if_abs
     return True
 
 
-def _beat(bucket: ExportBucket, place: WindowPlace, mine: _Holder, stop: threading.Event) -> None:
+def _beat(lease: Lease, stop: threading.Event) -> None:
     """Renew the lease until told to stop. A beat that fails is tried again with the next; the lease outlives four."""
     while not stop.wait(HEARTBEAT_S):
         try:
-            _put(bucket, place, mine, only_if_absent=False)
-        except Exception:  # noqa: BLE001, S112 - a heart must not die of one lost beat; the stage's own calls will tell
+            lease.beat()
+        except Exception:  # noqa: BLE001, S112 - a heart must not die of one lost beat; the stage's own writes will tell
             continue

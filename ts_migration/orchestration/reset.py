@@ -19,7 +19,7 @@ from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.leases import is_leased, lease_folder
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
-from ts_migration.orchestration.run_history import running_windows
+from ts_migration.orchestration.run_history import failed_attempts, running_windows
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,12 @@ def _require_stillness(
 
 
 def _take_back(instance: dg.DagsterInstance, names: TableNames, report: Callable[[int, int], None]) -> int:
-    """Report a roll-back of everything of the table that is materialised; how many there were."""
+    """Report a roll-back of everything of the table that is materialised or failed; how many there were."""
     wanted: list[tuple[dg.AssetKey, str | None]] = [(names.migrated, None)] * is_materialized(instance, names.migrated)
+    # What failed and was never materialised is taken back too: it would read as failed for ever.
+    failed = failed_attempts(instance, names)
     for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket):
-        wanted += [(asset, key) for key in sorted(standing_partitions(instance, asset))]
+        wanted += [(asset, key) for key in sorted(standing_partitions(instance, asset) | failed)]
     tags = {ROLLED_BACK_TAG: "reset", DATA_VERSION_TAG: ROLLED_BACK_VERSION}
     for number, (asset, partition) in enumerate(wanted, 1):
         instance.report_runless_asset_event(

@@ -22,6 +22,27 @@ def running_windows(instance: dg.DagsterInstance, names: TableNames) -> tuple[st
     return tuple(sorted(run.tags.get(PARTITION_TAG, "roll-up") for run in runs if _of_table(run, names)))
 
 
+def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:
+    """Partitions whose newest attempt at one of the three stages failed, and brought no materialisation of it.
+
+    A cancelled attempt is none that failed, and neither is one that still runs.
+    """
+    attempts: dict[str, set[str]] = {}
+    for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket):
+        tried = instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations(
+            asset
+        )
+        for partition, (run_id, _) in tried.items():
+            attempts.setdefault(run_id, set()).add(partition)
+    failed: set[str] = set()
+    run_ids = sorted(attempts)
+    for first in range(0, len(run_ids), LOOKED_AT):
+        wanted = dg.RunsFilter(run_ids=run_ids[first : first + LOOKED_AT], statuses=[dg.DagsterRunStatus.FAILURE])
+        for run in instance.get_runs(wanted):
+            failed |= attempts[run.run_id]
+    return frozenset(failed)
+
+
 def last_error_of(instance: dg.DagsterInstance, names: TableNames) -> str:
     """What the newest failed run of the table said, with its window."""
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=LOOKED_AT):

@@ -62,8 +62,10 @@ def run_lease(
     held = _taken_back(key, owner)
     if held is None:
         with ExitStack() as stack:
-            stack.enter_context(leased(bucket, place, owner, lock_folder=lock_folder, wait_s=wait_s, on_wait=on_wait))
-            held = _Held(owner, LeasedBucket(bucket, place), stack.pop_all())
+            lease = stack.enter_context(
+                leased(bucket, place, owner, lock_folder=lock_folder, wait_s=wait_s, on_wait=on_wait)
+            )
+            held = _Held(owner, LeasedBucket(bucket, place, lease.require), stack.pop_all())
     try:
         yield held.bucket
     except BaseException:

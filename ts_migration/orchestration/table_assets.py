@@ -8,7 +8,12 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.failures import told_to_dagster
 from ts_migration.orchestration.names import REPORT_GROUP, TABLE_CHECKS, TableNames
-from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.resources import (
+    ExportBucketResource,
+    InfluxDBResource,
+    TimestreamResource,
+    current_environment,
+)
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.stages.roll_up import roll_up
 
@@ -66,17 +71,14 @@ def report_asset(config: MigrationConfig) -> dg.AssetsDefinition:
     def migration_report(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from ts_migration.operations.influxdb_look import server_version
         from ts_migration.operations.report import collect, write_report
+        from ts_migration.orchestration.report_metadata import report_metadata
 
         with told_to_dagster(context, config.migration_settings):
-            bucket = export_bucket.bucket()
-            written = write_report(collect(config, bucket, "validation"), bucket)
-            return dg.MaterializeResult(
-                metadata={
-                    "report": dg.MetadataValue.url(written.html_uri),
-                    "results": dg.MetadataValue.url(written.json_uri),
-                    "status": written.status,
-                }
-            )
+            bucket, environment = export_bucket.bucket(), current_environment()
+            server = server_version(environment)
+            results = collect(config, bucket, "validation", environment=environment, server=server)
+            return dg.MaterializeResult(metadata=report_metadata(results, write_report(results, bucket)))
 
     return migration_report

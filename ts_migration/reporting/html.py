@@ -1,24 +1,38 @@
 """The HTML report: one self-contained file from the results. No network, no script needed, opens on a phone.
 
-Every text is escaped by the template engine. What the results mean is in `results`; where the file is put is not
-decided here.
+Every text is escaped by the template engine, and its hidden characters are shown by their codes. What is shown is
+decided in `page`; where the file is put is not decided here.
 """
 
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from ts_migration.reporting.figures import bytes_text, duration_text, grouped, moment_text, short_count
+from ts_migration.reporting.page import first_to_look_at, pages
 from ts_migration.reporting.results import MigrationResults
+from ts_migration.reporting.visible import visible
+from ts_migration.reporting.words import MEANINGS, SIGNS, counted, summary
 
 TEMPLATE = "report.html.j2"
-
-SHOWN_FAILURES = 200
-"""Failed windows with their evidence; a report of a whole failed table must still open."""
+STAGE_TITLES = {"export": "Export", "line_protocol": "Convert", "load": "Load", "verdicts": "Check"}
 
 
 def report_html(results: MigrationResults) -> str:
     """The report as one HTML document."""
-    return _environment().get_template(TEMPLATE).render(results=results, shown_failures=SHOWN_FAILURES)
+    sections = pages(results)
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            results=results,
+            summary=summary(results),
+            counts=counted(results),
+            pages=sections,
+            first=first_to_look_at(sections),
+        )
+    )
 
 
 @cache
@@ -29,31 +43,19 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
-    environment.filters |= {"grouped": _grouped, "duration": duration_text, "bytes": bytes_text}
+    environment.filters |= {
+        "grouped": grouped,
+        "duration": duration_text,
+        "bytes": bytes_text,
+        "short": short_count,
+        "moment": moment_text,
+    }
+    environment.globals |= {"signs": SIGNS, "meanings": MEANINGS, "stage_titles": STAGE_TITLES}
     return environment
 
 
-def _grouped(number: int) -> str:
-    return f"{number:,}"
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds for people: 0.4 s, 12 s, 3 min 20 s, 2 h 05 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 120:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def bytes_text(count: float) -> str:
-    """Bytes for people, in powers of ten."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+def _shown(value: object) -> object:
+    """What an expression of the template came to, as it is shown."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,28 +1,29 @@
 """`migration_results_<time>.json`: what a validation or an execution came to, as documented values for programs.
 
 The same values make the HTML report and the tables of the console. They are taken from the proof in S3; nothing is
-judged here. A reader may rely on every field of `schema_version` 1; fields may be added.
+judged here. A reader may rely on every field of `schema_version` 1 (`docs/results.schema.json`); fields may be added.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ts_migration.manifests import VerdictRecord, now_text
+from ts_migration.reporting.next_steps import NextStep, Standing, next_step, together
+from ts_migration.reporting.surroundings import Setting
+from ts_migration.reporting.throughput import StageResult, stage_results
+from ts_migration.reporting.values import ResultValue
 from ts_migration.stages.proof import TableProof, WindowProof
 from ts_migration.windows import iso
 
 SCHEMA_VERSION = 1
 
 Status = Literal["proven", "passed", "failed", "stale", "missing"]
+Kind = Literal["validation", "execution"]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WindowResult(_Value):
+class WindowResult(ResultValue):
     """One window of a table."""
 
     key: str = Field(description="Partition key.")
@@ -34,11 +35,19 @@ class WindowResult(_Value):
     points: int = Field(description="Lines written to InfluxDB and not refused.")
     values: int = Field(description="Field values encoded.")
     series: int = Field(description="Distinct series.")
+    merged: int = Field(default=0, description="Rows that became one line with another row.")
+    empty: int = Field(default=0, description="Rows without a single value: no point can be made of them.")
     quarantined: int = Field(description="Rows that InfluxDB cannot hold exactly, kept in the quarantine.")
+    quarantined_by_reason: dict[str, int] = Field(default_factory=dict, description="Reason -> rows quarantined.")
+    rewritten_by_rule: dict[str, int] = Field(
+        default_factory=dict, description="Rule of mapping.rewrite -> rows that are written as it says."
+    )
     refused: int = Field(description="Lines that the server refused, kept beside the quarantine.")
     bytes: int = Field(description="Compressed bytes sent.")
     seconds: dict[str, float] = Field(description="Stage -> seconds of its last work.")
+    stages: tuple[StageResult, ...] = Field(default=(), description="The same with counts, bytes and rates.")
     checks: tuple[VerdictRecord, ...] = Field(description="The verdicts of the five checks, latest.")
+    digest: str = Field(default="", description="Digest of the verdicts' manifest; empty where there is none.")
     accepted: str | None = Field(
         default=None, description="Who accepted it, when and why, where it passed and is not proven; null where nobody."
     )
@@ -54,26 +63,38 @@ class WindowResult(_Value):
         return sum(check.passed for check in self.checks)
 
 
-class TableResult(_Value):
+class TableResult(ResultValue):
     """One job's table."""
 
     job: str
     source: str = Field(description="Database and table in Timestream.")
     bucket: str
     measurement: str
-    status: Status = Field(description="The worst of its windows.")
+    start: str | None = Field(default=None, description="Start of its first window, RFC 3339, included.")
+    end: str | None = Field(default=None, description="End of its last window, RFC 3339, excluded.")
+    status: Status = Field(description="The worst of its windows and of the checks of the whole table.")
     statuses: dict[str, int] = Field(description="Status -> windows.")
     rows: int
     points: int
     values: int
     quarantined: int
+    quarantined_by_reason: dict[str, int] = Field(default_factory=dict, description="Reason -> rows quarantined.")
+    rewritten_by_rule: dict[str, int] = Field(default_factory=dict, description="Rule -> rows rewritten.")
     refused: int
+    bytes: int = Field(default=0, description="Compressed bytes sent.")
     checks_passed: int
     checks: int = Field(description="Verdicts that there are; five for every checked window.")
     seconds: float = Field(description="Sum of all stages of all windows, not of the clock on the wall.")
+    stages: tuple[StageResult, ...] = Field(default=(), description="Per stage, the sum of all windows.")
     windows: tuple[WindowResult, ...]
     table_checks: tuple[VerdictRecord, ...] = Field(
         default=(), description="Verdicts of the whole table, if rolled up."
+    )
+    settings: dict[str, Setting] = Field(
+        default_factory=dict, description="Key of the job in the configuration -> value, defaults included."
+    )
+    next_step: NextStep | None = Field(
+        default=None, description="What to run next for this table; null where it is of no configuration."
     )
     accepted: int = Field(default=0, description="Windows that are not proven and were accepted.")
 
@@ -83,15 +104,23 @@ class TableResult(_Value):
         return all(window.cleared for window in self.windows) and all(check.passed for check in self.table_checks)
 
 
-class MigrationResults(_Value):
+class MigrationResults(ResultValue):
     """The whole file."""
 
-    kind: Literal["validation", "execution"]
+    kind: Kind
     schema_version: int = SCHEMA_VERSION
     generated_at: str = Field(default_factory=now_text, description="RFC 3339, UTC.")
     status: Status = Field(description="The worst of its tables.")
     job_id: str | None = Field(default=None, description="Which `execute` it was.")
     configuration: str | None = Field(default=None, description="Path of the configuration file.")
+    settings: dict[str, Setting] = Field(
+        default_factory=dict, description="Keys of migration_settings and validation_rules -> value."
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Variables that say where the systems are; URLs without credentials."
+    )
+    versions: dict[str, str] = Field(default_factory=dict, description="Program or package -> version.")
+    next_step: NextStep | None = Field(default=None, description="What to run next; null as that of a table.")
     tables: tuple[TableResult, ...]
 
     @property
@@ -110,14 +139,19 @@ class MigrationResults(_Value):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
 
-_WORST: tuple[Status, ...] = ("failed", "missing", "stale", "passed", "proven")
+WORST: tuple[Status, ...] = ("failed", "missing", "stale", "passed", "proven")
+"""Statuses, the worst first."""
 
 
 def results_of(
     proofs: Sequence[TableProof],
-    kind: Literal["validation", "execution"],
+    kind: Kind,
     *,
     table_checks: Mapping[str, tuple[VerdictRecord, ...]] | None = None,
+    job_settings: Mapping[str, dict[str, Setting]] | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    environment: Mapping[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
     job_id: str | None = None,
     configuration: str | None = None,
 ) -> MigrationResults:
@@ -127,42 +161,87 @@ def results_of(
         proofs: one per job, in the order of the configuration.
         kind: what ran.
         table_checks: job name -> verdicts of its whole table.
+        job_settings: job name -> its keys; a table without them is of no configuration.
+        settings: keys that apply to all jobs.
+        environment: where the systems are, without secrets.
+        versions: of what ran.
         job_id: which `execute` it was.
         configuration: path of the file.
     """
-    tables = tuple(table_result(proof, (table_checks or {}).get(proof.job, ())) for proof in proofs)
-    there = {table.status for table in tables}
+    tables = tuple(
+        table_result(proof, (table_checks or {}).get(proof.job, ()), (job_settings or {}).get(proof.job), configuration)
+        for proof in proofs
+    )
+    worst = min(tables, key=lambda table: WORST.index(table.status), default=None)
     return MigrationResults(
         kind=kind,
-        status=next((status for status in _WORST if status in there), "missing"),
+        status=worst.status if worst else "missing",
         job_id=job_id,
         configuration=configuration,
+        settings=dict(settings or {}),
+        environment=dict(environment or {}),
+        versions=dict(versions or {}),
+        next_step=next_step(together([_standing(table) for table in tables]), configuration) if job_settings else None,
         tables=tables,
     )
 
 
-def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()) -> TableResult:
+def table_result(
+    proof: TableProof,
+    table_checks: tuple[VerdictRecord, ...] = (),
+    settings: Mapping[str, Setting] | None = None,
+    configuration: str | None = None,
+) -> TableResult:
     """The result of one table."""
     windows = tuple(_window_result(window) for window in proof.windows)
-    return TableResult(
+    result = TableResult(
         job=proof.job,
         source=proof.source,
         bucket=proof.bucket,
         measurement=proof.measurement,
-        status=proof.status.value,
+        start=windows[0].start if windows else None,
+        end=windows[-1].end if windows else None,
+        status=_with_table_checks(proof.status.value, table_checks),
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
         values=proof.values,
         quarantined=sum(window.quarantined for window in windows),
+        quarantined_by_reason=_sums(window.quarantined_by_reason for window in windows),
+        rewritten_by_rule=_sums(window.rewritten_by_rule for window in windows),
         refused=sum(window.refused for window in windows),
+        bytes=sum(window.bytes for window in windows),
         checks_passed=sum(window.checks_passed for window in windows),
         checks=sum(len(window.checks) for window in windows),
         seconds=round(sum(sum(window.seconds.values()) for window in windows), 3),
+        stages=stage_results([work for window in proof.windows for work in window.works]),
         windows=windows,
         table_checks=table_checks,
+        settings=dict(settings or {}),
         accepted=len(proof.accepted),
     )
+    if settings is None:
+        return result
+    return result.model_copy(update={"next_step": next_step(_standing(result), configuration)})
+
+
+def _standing(table: TableResult) -> Standing:
+    return Standing(
+        statuses=table.statuses,
+        accepted=table.accepted,
+        kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
+        table_failed=not all(check.passed for check in table.table_checks),
+        validated=table.settings.get("validation_enabled") is not False,
+        job=table.job,
+    )
+
+
+def _with_table_checks(status: Status, checks: Sequence[VerdictRecord]) -> Status:
+    """The worst of a table's windows and of its own checks: an error fails it, a warning leaves it passed."""
+    open_checks = {check.severity for check in checks if not check.passed}
+    if not open_checks:
+        return status
+    return min(status, "failed" if "ERROR" in open_checks else "passed", key=WORST.index)
 
 
 def _window_result(window: WindowProof) -> WindowResult:
@@ -176,10 +255,25 @@ def _window_result(window: WindowProof) -> WindowResult:
         points=window.points,
         values=sum(window.values.values()),
         series=window.series,
+        merged=window.merged,
+        empty=window.empty,
         quarantined=window.quarantined,
+        quarantined_by_reason=dict(window.reasons),
+        rewritten_by_rule=dict(window.rewritten),
         refused=window.refused,
         bytes=window.bytes,
         seconds=dict(window.seconds),
+        stages=stage_results(window.works),
         checks=window.verdicts,
+        digest=window.digest,
         accepted=window.accepted,
     )
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Sums by key, the largest first."""
+    sums: dict[str, int] = {}
+    for each in counts:
+        for key, count in each.items():
+            sums[key] = sums.get(key, 0) + count
+    return dict(sorted(sums.items(), key=lambda entry: -entry[1]))

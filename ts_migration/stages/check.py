@@ -6,7 +6,7 @@ from the export files and the bucket, to name the first differing points.
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,7 +27,6 @@ from ts_migration.manifests import (
     LineProtocolManifest,
     LoadManifest,
     VerdictsManifest,
-    read_manifest,
     require_manifest,
 )
 from ts_migration.objects import ExportBucket, WindowPlace
@@ -39,12 +38,12 @@ from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
 from ts_migration.timestream.schema import TableSchema
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
 from ts_migration.validation.differences import Differences
-from ts_migration.validation.digest import Coverage, coverage_from_bytes
-from ts_migration.validation.frames import STAGE as FRAMES
-from ts_migration.validation.frames import FramesManifest
+from ts_migration.validation.digest import Coverage, bin_window, coverage_from_bytes
+from ts_migration.validation.hashing import TIME_BINS
 from ts_migration.validation.readings import ExportReading, Reading, SourceReading
 from ts_migration.validation.record_count import check_record_count
 from ts_migration.validation.refused_lines import refused_blocks
@@ -100,16 +99,20 @@ def check_window(
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
     with ThreadPoolExecutor(8) as pool:
-        # All that does not wait for another answer is asked side by side.
-        made = pool.submit(_manifests, job, place, window, bucket)
+        # All that does not wait for another answer is asked side by side; Timestream, which takes longest, first.
         mapping = frozen_mapping(job, table, bucket)
         counts = pool.submit(source_counts, query, described, mapping, window)
+        made = pool.submit(_manifests, job, place, window, bucket)
         chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
-        reading = _reading(pool, counts, sample, chain, mapping, window, rules, bucket, place, target, policy)
+        bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
+        reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
-        differences = _differences(bucket, chain, mapping, window, reading, target, policy)
+        held, refused = chain.loaded.bucket, _refused(bucket, place, chain.loaded)
+        differences = differences_of(
+            bucket, chain.export, chain.converted, held, mapping, window, reading, target, policy, refused
+        )
     verdicts = judge(reading, mapping, window, differences)
     kept_out = chain.converted.altered + chain.loaded.refused_lines
     return VerdictsManifest(
@@ -131,6 +134,7 @@ def _reading(
     pool: ThreadPoolExecutor,
     counts: "Future[SourceCounts]",
     sample: "Future[pl.DataFrame]",
+    bins: "Future[tuple[int, ...] | None]",
     chain: Chain,
     mapping: Mapping,
     window: Window,
@@ -143,9 +147,10 @@ def _reading(
     """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
     held = chain.loaded.bucket
     figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
-    coverage, frames = pool.submit(_kept_coverage, bucket, chain), pool.submit(_kept_frames, bucket, place)
+    coverage = pool.submit(kept_coverage, bucket, chain)
     refused = _refused(bucket, place, chain.loaded)
-    told, asked = _source_reading(counts.result(), sample.result(), mapping, chain), figures.result()
+    told = source_reading(counts.result(), sample.result(), mapping, chain.converted, bins.result())
+    asked = figures.result()
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
     )
@@ -153,7 +158,7 @@ def _reading(
     spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
     return Reading(
         source=told,
-        export=_export_reading(chain, coverage.result(), frames.result(), spoiled),
+        export=export_reading(chain.export, chain.converted, coverage.result(), spoiled),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -217,11 +222,28 @@ def _belonging_together(
     return chain
 
 
-def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping, chain: Chain) -> SourceReading:
+def _bin_rows(
+    query: TimestreamQuery, job: MigrationJob, window: Window, counts: "Future[SourceCounts]", exported: int
+) -> tuple[int, ...] | None:
+    """Rows of each time bin in Timestream now; not asked where it has as many rows as were exported."""
+    if counts.result().total_rows == exported:
+        return None
+    parts = [bin_window(window, index) for index in range(TIME_BINS)]
+    rows = window_rows(query, job.source_database, job.source_table, [part for part in parts if not part.empty])
+    return (*rows, *(0 for part in parts if part.empty))
+
+
+def source_reading(
+    counts: SourceCounts,
+    sample: pl.DataFrame,
+    mapping: Mapping,
+    converted: LineProtocolManifest,
+    bins: tuple[int, ...] | None = None,
+) -> SourceReading:
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
-    if chain.converted.altered and not sample.is_empty():
-        accepted = say(_with_all_columns(sample, mapping), mapping, chain.converted.rewrite).accepted
+    if converted.altered and not sample.is_empty():
+        accepted = say(_with_all_columns(sample, mapping), mapping, converted.rewrite).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,
@@ -231,6 +253,7 @@ def _source_reading(counts: SourceCounts, sample: pl.DataFrame, mapping: Mapping
         sample=sampled_rows(_with_all_columns(sample, mapping), mapping),
         sample_quarantined=left_out,
         unmapped=counts.unmapped,
+        bin_rows=bins,
     )
 
 
@@ -241,7 +264,7 @@ def _with_all_columns(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent) if absent else frame
 
 
-def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
+def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
     """The histogram of the export frames, where it is still there."""
     try:
         return coverage_from_bytes(bucket.get(chain.converted.coverage_key))
@@ -249,19 +272,16 @@ def _kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
         return None
 
 
-def _kept_frames(bucket: ExportBucket, place: WindowPlace) -> FramesManifest | None:
-    """What pandera found in the exported batches."""
-    return read_manifest(FramesManifest, bucket, place.manifest(FRAMES))
-
-
-def _export_reading(
-    chain: Chain, coverage: Coverage | None, frames: FramesManifest | None, spoiled_parts: tuple[str, ...]
+def export_reading(
+    export: ExportManifest,
+    converted: LineProtocolManifest,
+    coverage: Coverage | None,
+    spoiled_parts: tuple[str, ...] = (),
 ) -> ExportReading:
-    """What the manifests say, with the histogram and pandera's findings that lie beside them."""
-    converted = chain.converted
-    looked = frames is not None and frames.parent == chain.export.digest and frames.rows == chain.export.rows
+    """What the manifests say, with the histogram that lies beside them."""
+    frames = converted.frames if converted.frames and converted.frames.rows == export.rows else None
     return ExportReading(
-        rows=chain.export.rows,
+        rows=export.rows,
         accounted_rows=converted.points + converted.merged + converted.quarantined + converted.empty,
         quarantined=converted.quarantined,
         empty=converted.empty,
@@ -269,7 +289,7 @@ def _export_reading(
         expected=converted.expected,
         coverage=coverage,
         series=converted.series,
-        frame_failures=frames.failures if frames is not None and looked else None,
+        frame_failures=frames.failures if frames else None,
         spoiled_parts=spoiled_parts,
         rewritten=converted.rewritten,
     )
@@ -311,23 +331,30 @@ def _refused(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> 
     return refused_blocks(lines)
 
 
-def _differences(
+def differences_of(
     bucket: ExportBucket,
-    chain: Chain,
+    export: ExportManifest,
+    converted: LineProtocolManifest,
+    held: str,
     mapping: Mapping,
     window: Window,
     reading: Reading,
     target: Target,
     policy: RetryPolicy,
+    refused: Sequence[Block] = (),
 ) -> Differences | None:
-    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it."""
+    """The values that differ, as long as the export files are there; all of them where a tolerance depends on it.
+
+    `held` is the name of the bucket that is compared. Refused lines are accounted for: their points are not missing.
+    """
 
     def blocks(part: Window) -> Iterator[Block]:
-        return reader.points(target, chain.loaded.bucket, mapping.measurement, part)
+        yield from reader.points(target, held, mapping.measurement, part)
+        for block in refused:
+            if part.contains(int(block.times[0])):
+                yield block
 
     try:
-        return retrying(
-            lambda: pinpoint(bucket, chain.export, chain.converted, mapping, window, reading, blocks), policy
-        )
+        return retrying(lambda: pinpoint(bucket, export, converted, mapping, window, reading, blocks), policy)
     except Missing:
         return None

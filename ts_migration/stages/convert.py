@@ -7,7 +7,7 @@ The encoder, the digest and the files know nothing of each other; they meet here
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.manifests import (
     ExportManifest,
+    FramesRecord,
     LineProtocolManifest,
     Part,
     fingerprint,
@@ -35,7 +36,6 @@ from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import conversion_is_usable, is_loaded, window_range
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.validation.digest import PointDigest
-from ts_migration.validation.frames import STAGE as FRAMES
 from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window, iso
 
@@ -120,12 +120,8 @@ def convert_window(
         if observe:
             observe(frame)
 
-    beside = (
-        lambda: checks.manifest().write(bucket, own.manifest(FRAMES)),
-        lambda: bucket.put(own.proof + COVERAGE_NAME, digest.coverage_bytes()),
-    )
-    written = _write_parts(job, own, export, mapping, bucket, digest, seen, beside, progress)
-    manifest = _manifest(job, own, export, mapping, written, digest, time.monotonic() - started)
+    written = _write_parts(job, own, export, mapping, bucket, digest, seen, progress)
+    manifest = _manifest(job, own, export, mapping, written, digest, checks.record, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
 
 
@@ -183,6 +179,7 @@ def _manifest(
     mapping: Mapping,
     written: _Written,
     digest: PointDigest,
+    frames: FramesRecord,
     seconds: float,
 ) -> LineProtocolManifest:
     return LineProtocolManifest(
@@ -209,6 +206,7 @@ def _manifest(
         rewrite=job.mapping.rewrite.active,
         rewritten=dict(sorted(written.rewritten.items())),
         reasons=dict(sorted(written.reasons.items())),
+        frames=frames,
     )
 
 
@@ -220,13 +218,9 @@ def _write_parts(
     bucket: ExportBucket,
     digest: PointDigest,
     observe: Observer,
-    beside: Sequence[Callable[[], object]],
     progress: Listener | None,
 ) -> _Written:
-    """Stream the export through encoder and digest into parts, members.json and quarantine.
-
-    `beside` is called once all rows are seen, side by side with what else is put then.
-    """
+    """Stream the export through encoder and digest into parts, members.json, histogram and quarantine."""
     written = _Written()
     frame_rows = FrameSize(job.batch_size).rows(export.columns)
     with (
@@ -259,9 +253,11 @@ def _write_parts(
             digested.result()
         cleared.result()
         index = writer.finish()
-        with ThreadPoolExecutor(len(beside) + 1, thread_name_prefix="convert-put") as putting:
-            put = [putting.submit(each) for each in beside]
-            put.append(putting.submit(bucket.put, own.line_protocol + INDEX_NAME, index, "application/json"))
+        with ThreadPoolExecutor(2, thread_name_prefix="convert-put") as putting:
+            put = [
+                putting.submit(bucket.put, own.proof + COVERAGE_NAME, digest.coverage_bytes()),
+                putting.submit(bucket.put, own.line_protocol + INDEX_NAME, index, "application/json"),
+            ]
             quarantine.close()
             _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
             writer.await_sent()

@@ -5,6 +5,7 @@ objects only the index of the window's line protocol is remembered, and the tabl
 by a reset, which refuses while a window is leased. Nothing is remembered beyond the lease.
 """
 
+from collections.abc import Callable
 from typing import IO
 
 from ts_migration.errors import Missing
@@ -21,9 +22,11 @@ class LeasedBucket(ExportBucket):
     of a small window.
     """
 
-    def __init__(self, bucket: ExportBucket, place: WindowPlace) -> None:
+    def __init__(self, bucket: ExportBucket, place: WindowPlace, require: Callable[[], None] = lambda: None) -> None:
+        """`require` refuses (Transient) where the lease is lost: it is asked before anything is written or deleted."""
         super().__init__(bucket.client, bucket.name)
         self._place = place
+        self._require = require
         self._table_manifest = TablePlace(place.table).table_manifest
         self._bodies: dict[str, bytes] = {}
         self._there: set[str] | None = None
@@ -54,6 +57,7 @@ class LeasedBucket(ExportBucket):
         """As `ExportBucket.delete`; what is known not to be there is not asked for."""
         if self._own(key) and key not in self._look():
             return
+        self._require()
         self._bodies.pop(key, None)
         super().delete(key)
         if self._there is not None:
@@ -76,6 +80,7 @@ class LeasedBucket(ExportBucket):
 
     def _before_write(self, key: str) -> None:
         """Whatever comes of a write: the old body counts for nothing, and the object may be there."""
+        self._require()
         self._bodies.pop(key, None)
         if self._there is not None and self._own(key):
             self._there.add(key)

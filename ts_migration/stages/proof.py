@@ -27,6 +27,7 @@ from ts_migration.manifests import (
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.load import load_settings
+from ts_migration.stages.work import StageWork, works_of
 from ts_migration.validation.table import WindowResult
 from ts_migration.windows import Window
 
@@ -102,9 +103,17 @@ class WindowProof:
     """Reason -> rows quarantined for it."""
     seconds: Dict[str, float] = field(default_factory=dict)
     """Stage -> seconds that its last work took."""
+    works: tuple[StageWork, ...] = ()
+    """The same with what was gone through in that time."""
+    merged: int = 0
+    """Rows that became one line with another row."""
+    empty: int = 0
+    """Rows without a single value: no point can be made of them."""
     verdicts: tuple[VerdictRecord, ...] = ()
     digest: str = ""
     """Digest of the verdicts' manifest: what an acceptance names."""
+    finding: str = ""
+    """The reason without who accepted it."""
     acceptance: AcceptanceManifest | None = None
     """Who accepted the window, which passed and is not proven, with these very verdicts; None where nobody did."""
 
@@ -321,14 +330,16 @@ def window_proof(
     whole = export is not None and converted is not None and loaded is not None and not broken
     status, reason = _status(window, manifests, standing, broken, validated=validated)
     acceptance = _standing_acceptance(manifests, status)
+    told = ""
     if acceptance:
-        reason += f"; {acceptance.text}"
+        told = f"; {acceptance.text}"
     elif manifests.acceptance and status is not WindowStatus.PROVEN:
-        reason += f"; was {manifests.acceptance.text}: that was of other verdicts, and holds no more"
+        told = f"; was {manifests.acceptance.text}; that holds no more"
     return WindowProof(
         window=window,
         status=status,
-        reason=reason,
+        reason=reason + told,
+        finding=reason,
         exported=export is not None and export.window == window_range(window),
         loaded=whole,
         settled=status in (WindowStatus.PROVEN, WindowStatus.PASSED) or (whole and not validated),
@@ -342,6 +353,9 @@ def window_proof(
         rewritten=converted.rewritten if converted else {},
         reasons=converted.reasons if converted else {},
         seconds={stage.stage: stage.seconds for stage in (export, converted, loaded, verdicts) if stage is not None},
+        works=tuple(works_of(export, converted, loaded, verdicts)),
+        merged=converted.merged if converted else 0,
+        empty=converted.empty if converted else 0,
         verdicts=verdicts.verdicts if verdicts else (),
         digest=verdicts.digest if verdicts else "",
         acceptance=acceptance,

@@ -3,20 +3,21 @@
 What is made of it is in `check` and `validation`.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block, SeriesBatch
-from ts_migration.influxdb.buckets import find
+from ts_migration.influxdb.buckets import BucketInfo, find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.shard_types import types_in_window
 from ts_migration.validation.batch_hashes import BatchKeys
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.readings import TargetReading
 from ts_migration.validation.sample import SampledRow, SampleLookup
-from ts_migration.windows import Window
+from ts_migration.windows import NS_PER_S, Window
 
 
 @dataclass
@@ -56,24 +57,29 @@ class TargetFigures:
         counts: field key -> values in the window.
         types: field key -> types over all shards of the bucket.
         window_types: field key -> types over the shards of the window, of fields with several types in the bucket.
+        expires_before_ns: points before this time are deleted by the bucket's retention; None where it has none.
     """
 
     counts: dict[str, int]
     types: dict[str, tuple[str, ...]]
     window_types: dict[str, tuple[str, ...]]
+    expires_before_ns: int | None = None
 
 
 def ask_figures(target: Target, bucket: str, measurement: str, window: Window) -> TargetFigures:
-    """Counts of a window and types of a bucket, asked side by side.
+    """Counts of a window, types and retention of a bucket, asked side by side.
 
     Raises:
         MigrationError: see `reader`.
     """
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         counted = pool.submit(reader.counts, target, bucket, measurement, window)
+        found = pool.submit(find, target, bucket)
         types = reader.field_types(target, bucket, measurement)
-        window_types = _window_types(target, bucket, measurement, window, types)
-        return TargetFigures(counted.result(), types, window_types)
+        info = found.result()
+        window_types = _window_types(target, bucket, measurement, window, types, info)
+        expires = time.time_ns() - info.retention_s * NS_PER_S if info and info.retention_s else None
+        return TargetFigures(counted.result(), types, window_types, expires)
 
 
 def read_target(
@@ -117,14 +123,19 @@ def read_target(
         refused=len(refused),
         bucket=bucket,
         sample=found.lookup.found,
+        expires_before_ns=figures.expires_before_ns,
     )
 
 
 def _window_types(
-    target: Target, bucket: str, measurement: str, window: Window, types: dict[str, tuple[str, ...]]
+    target: Target,
+    bucket: str,
+    measurement: str,
+    window: Window,
+    types: dict[str, tuple[str, ...]],
+    info: BucketInfo | None,
 ) -> dict[str, tuple[str, ...]]:
     """Types within the window of the fields that the bucket holds with several."""
     if all(len(each) <= 1 for each in types.values()):
         return {}
-    info = find(target, bucket)
     return types_in_window(target, bucket, measurement, window, types, info.shard_group_s if info else 0)

@@ -200,6 +200,7 @@ _TOO_LARGE = re.compile(
     r"exceed\w*\s.{0,40}\b(memory|time)|out of memory|timed?[ -]?out|exceeded the maximum (run|execution)",
     re.IGNORECASE,
 )
+_MORE_ROOM = "use a shorter `window` for the job, or give Timestream more compute (MaxQueryTCU of the account)"
 _NO_TABLE = re.compile(
     r"\b(table|database|schema)\b[^,;]*?\b(does not exist|not found|doesn't exist)|no such (table|database)",
     re.IGNORECASE,
@@ -219,7 +220,7 @@ def query_error(error: ClientError | BotoCoreError, where: str, sql: str) -> Mig
     if code not in ("ValidationException", "QueryExecutionException", "ResourceNotFoundException"):
         return mapped
     if _TOO_LARGE.search(mapped.what):
-        return QueryTooLarge(mapped.what, where=where, next_step="use a shorter `window` for the job")
+        return QueryTooLarge(mapped.what, where=where, next_step=_MORE_ROOM)
     if _NO_TABLE.search(mapped.what):
         return Missing(mapped.what, where=where, next_step="check source_database and source_table")
     what = "the query was refused" if code == "ValidationException" else "the query failed"

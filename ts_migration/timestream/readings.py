@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ts_migration.line_protocol.mapping import FieldSource, Mapping
-from ts_migration.timestream.query import TimestreamQuery, Value
+from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery, Value
 from ts_migration.timestream.quoting import identifier, in_window, moment, table_name
 from ts_migration.timestream.schema import ColumnRole, ColumnType, TableSchema
+from ts_migration.timestream.strata import Series, draws_of, rows_conditions, series_query, times_queries
 from ts_migration.timestream.unload import TIME_NS, select_list
 from ts_migration.windows import Window
 
@@ -21,9 +22,9 @@ _COLUMNS_A_QUERY = 150
 """Counted columns of one query: with long names, the text stays far below the service's limit."""
 _TIMES_A_QUERY = 100
 _SAMPLE_SPOTS = 10
-"""Random offsets of one sample: each is a query, and the smallest query is billed as 10 MB."""
+"""Random times of a sample without strata of series: each is a query, and the smallest query is billed as 10 MB."""
 
-_SPOTS_AT_A_TIME = 4
+_QUERIES_AT_A_TIME = 4
 
 _FRAME_TYPES: dict[ColumnType, type[pl.DataType]] = {
     ColumnType.VARCHAR: pl.String,
@@ -126,6 +127,62 @@ def rows_at(query: TimestreamQuery, schema: TableSchema, window: Window, times: 
     return pl.concat(frames)
 
 
+def sample_rows(
+    query: TimestreamQuery, schema: TableSchema, window: Window, count: int, seed: int, rows: int | None = None
+) -> pl.DataFrame:
+    """About `count` rows of a window, stratified over series and time, as frames of an export are.
+
+    Never chosen from the export: Timestream numbers its own series, every n-th is taken, and of each the first rows at
+    or after random times of different stretches of the window (`strata`). That takes three queries, more only where
+    names are long. The same seed asks the same queries.
+
+    Args:
+        query: Timestream.
+        schema: of the table.
+        window: that the rows are of.
+        count: rows that are wanted.
+        seed: of the draws.
+        rows: how many the window is expected to have. Where that is no more than `count`, all of them are asked for by
+            one query, which leaves nothing out; if there are more after all, they are sampled as any others.
+    """
+    if rows is not None and rows <= count:
+        whole = _rows(query, schema, in_window(window), limit=count + 1)
+        if len(whole) <= count:
+            return pl.concat([_no_rows(schema), whole])
+    if not count:
+        return _no_rows(schema)
+    draw = random.Random(seed)  # noqa: S311 - a sample, no secret
+    try:
+        found = _rows_of_strata(query, schema, window, count, draw)
+    except QueryTooLarge:
+        # More series than Timestream can number: strata of time alone.
+        found = _rows_at_spots(query, schema, window, count, draw)
+    # Two draws may meet the same rows.
+    return pl.concat([_no_rows(schema), *found]).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+
+
+def _rows_of_strata(
+    query: TimestreamQuery, schema: TableSchema, window: Window, count: int, draw: random.Random
+) -> list[pl.DataFrame]:
+    columns, table = _identity(schema), _table(schema)
+    series = [
+        Series(
+            tuple(None if row[f"s{at}"] is None else str(row[f"s{at}"]) for at in range(len(columns))),
+            _integer(row["row_count"]),
+            _integer(row["first_ns"]),
+            _integer(row["last_ns"]),
+        )
+        for row in query.rows(series_query(table, columns, window, count, draw))
+    ]
+    # Rows of an answer come in any order; the same seed is to draw the same.
+    series.sort(key=lambda one: str(one.identity))
+    draws = draws_of(series, count, draw)
+    with ThreadPoolExecutor(_QUERIES_AT_A_TIME) as pool:
+        told = pool.map(lambda sql: list(query.rows(sql)), times_queries(table, columns, window, draws))
+        times = {_integer(row["draw"]): _integer(row["time_ns"]) for rows in told for row in rows}
+        return list(pool.map(lambda where: _rows(query, schema, where), rows_conditions(columns, draws, times)))
+
+
 @dataclass(frozen=True)
 class _Spot:
     """A random time of a sample, the rows wanted there, and the order of rows of one time."""
@@ -135,42 +192,25 @@ class _Spot:
     order: str
 
 
-def sample_rows(
-    query: TimestreamQuery, schema: TableSchema, window: Window, count: int, seed: int, rows: int | None = None
-) -> pl.DataFrame:
-    """About `count` rows of a window at random times, as frames of an export are. Never chosen from the export.
+def _rows_at_spots(
+    query: TimestreamQuery, schema: TableSchema, window: Window, count: int, draw: random.Random
+) -> list[pl.DataFrame]:
+    """The next rows at each of a few random times (the rows before, where none follow), whatever their series.
 
-    At each of a few random offsets the next rows are taken (the rows before, where none follow). Rows of one time are
-    ordered by dimensions in a random order and direction, so that a wide table does not give the same series each time.
-    The same seed asks the same queries.
-
-    Args:
-        query: Timestream.
-        schema: of the table.
-        window: that the rows are of.
-        count: rows that are wanted.
-        seed: of the random times.
-        rows: how many the window is expected to have. Where that is no more than `count`, all of them are asked for by
-            one query, which leaves nothing out; if there are more after all, they are sampled as any others.
+    Rows of one time are ordered by dimensions in a random order and direction.
     """
-    if rows is not None and rows <= count:
-        whole = _rows(query, schema, in_window(window), limit=count + 1)
-        if len(whole) <= count:
-            return pl.concat([_no_rows(schema), whole])
-    draw = random.Random(seed)  # noqa: S311 - a sample, no secret
     number = min(_SAMPLE_SPOTS, count)
+    stretch = (window.end_ns - window.start_ns) // number
     spots = [
         _Spot(
-            draw.randrange(window.start_ns, window.end_ns),
+            window.start_ns + spot * stretch + draw.randrange(max(1, stretch)),
             count // number + (spot < count % number),
             _random_order(schema, draw),
         )
         for spot in range(number)
     ]
-    with ThreadPoolExecutor(_SPOTS_AT_A_TIME) as pool:
-        found = list(pool.map(lambda spot: _rows_at_spot(query, schema, window, spot), spots))
-    # Two offsets may meet the same rows.
-    return pl.concat([_no_rows(schema), *found]).unique(subset=[*_identity(schema), TIME_NS], maintain_order=True)
+    with ThreadPoolExecutor(_QUERIES_AT_A_TIME) as pool:
+        return list(pool.map(lambda spot: _rows_at_spot(query, schema, window, spot), spots))
 
 
 def _rows_at_spot(query: TimestreamQuery, schema: TableSchema, window: Window, spot: _Spot) -> pl.DataFrame:

@@ -112,6 +112,16 @@ def series_counts(
     return SeriesCounts(_integer(row["series"]), _integer(row["fields"] or 0))
 
 
+def distinct_records(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> int:
+    """Distinct tags and times of a window's rows: the points that they make at most. Costs a scan."""
+    tags = [f"{_tag_expression(tag.column, tag.measure_names, {})} AS tag_{at}" for at, tag in enumerate(mapping.tags)]
+    keys = [*(f"tag_{at}" for at in range(len(tags))), '"time"']
+    selected = ", ".join([*tags, '"time"'])
+    rows = f"SELECT {selected} FROM {_table(schema)} WHERE {in_window(window)}"
+    grouped = f"SELECT {', '.join(keys)} FROM ({rows}){_group_by(keys)}"
+    return query.integer(f"SELECT count(*) FROM ({grouped})")
+
+
 def _group_by(keys: Sequence[str]) -> str:
     return f" GROUP BY {', '.join(keys)}" if keys else ""
 

@@ -20,7 +20,8 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
         measurement: of the points, for the command that would take points away which are too many.
 
     A difference passes only where the tolerance on counts allows it and every value that both sides have is the same:
-    a changed value always fails.
+    a changed value always fails. So do values that are missing at one place and too many at another: they have moved to
+    another time, series or field, and no count is off.
     """
     expected, actual = reading.export.expected, reading.target.digest
     same = (expected.lanes, expected.values) == (actual.lanes, actual.values)
@@ -31,6 +32,8 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
         evidence.append("the export files are gone or unreadable: which values differ can no longer be told")
     spoiled = reading.export.spoiled_parts
     encoded = reading.export.values == expected.counts and not spoiled
+    if differences is not None and differences.moved and reading.count_tolerance > 0:
+        evidence.insert(0, "values are missing here and too many there: they moved, and no tolerance allows that")
     if not same:
         evidence[:0] = [f"{part} is not what the conversion wrote" for part in spoiled]
     if not same and differences is not None and differences.only_extra and differences.extra_span:
@@ -75,10 +78,11 @@ def _way_out(bucket: str, measurement: str, span: tuple[int, int]) -> str:
 
 
 def _tolerated(reading: Reading, differences: Differences | None) -> bool:
-    if differences is None or not differences.complete or differences.changed or reading.count_tolerance <= 0:
+    if differences is None or not differences.complete or differences.changed or differences.moved:
         return False
     off = differences.missing + differences.extra
-    return off / max(reading.export.expected.values, 1) <= reading.count_tolerance
+    # Nothing that is missing or too many explains no digest that differs.
+    return 0 < off <= reading.count_tolerance * reading.export.expected.values
 
 
 def _difference(expected: DigestRecord, actual: DigestRecord, differences: Differences | None, bins: int) -> str:
@@ -88,7 +92,7 @@ def _difference(expected: DigestRecord, actual: DigestRecord, differences: Diffe
 
 
 def _tolerance(share: float) -> str:
-    return "0" if not share else f"missing or extra values up to {share:.4%}; changed values 0"
+    return "0" if not share else f"missing or extra values up to {share:.4%}; changed or moved values 0"
 
 
 def _bin_line(window: Window, index: int, expected: DigestRecord, actual: DigestRecord) -> str:

@@ -1,4 +1,4 @@
-"""coverage: first and last time, and histograms of series by time on both sides; what lies in which gap. Pure."""
+"""coverage: first and last time, and histograms of series by time on both sides; whose each gap is. Pure."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,26 +9,40 @@ from ts_migration.validation.readings import Reading
 from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stage, Verdict
 from ts_migration.windows import Window, iso
 
+_NOTES = 5
+"""Gaps of the source that are told beside findings."""
+_FILLED_BINS = 3
+"""Below so many time bins with values, what lies between them is no gap."""
+
 
 def check_coverage(reading: Reading, window: Window) -> Verdict:
-    """Compare edges and histograms. A difference within the tolerance on counts passes with a warning."""
+    """Compare edges and histograms. A difference within the tolerance on counts passes with a warning.
+
+    What is missing here and too much there has moved, which no tolerance allows. Stretches without a value that the
+    source has as well are gaps of the source: they are told whatever the check comes to, and fail nothing.
+    """
     expected, actual = reading.export.coverage, reading.target.coverage
     findings: list[tuple[Stage, str]] = []
     share = 0.0
     if reading.source.rows != reading.export.rows:
         share = abs(reading.source.rows - reading.export.rows) / max(reading.source.rows, reading.export.rows)
     findings += _edges(reading)
+    notes: tuple[str, ...] = ()
     if expected is None:
         findings.append((Stage.CONVERSION, "the histogram of the export is gone: series by time cannot be compared"))
         share = 1.0
-    elif not np.array_equal(expected, actual):
-        gaps, off = _gaps(expected, actual, window)
+    else:
+        findings += [(Stage.EXPORT, line) for line in _export_gaps(reading, expected, window)]
+        notes = _source_gaps(reading, expected, actual, window)
+    if expected is not None and not np.array_equal(expected, actual):
+        gaps, missing, extra = _migration_gaps(expected, actual, window)
         findings += [(Stage.LOAD, line) for line in gaps]
-        share = max(share, off / max(int(expected.sum()), 1))
+        share = max(share, 1.0 if missing and extra else (missing + extra) / max(int(expected.sum()), 1))
     if reading.export.series != reading.target.series:
         text = f"{reading.export.series:,} series were exported, {reading.target.series:,} are in the window"
         findings.append((Stage.LOAD, text))
     passed = not findings or 0 < share <= reading.count_tolerance
+    told = [text for _, text in findings[: EVIDENCE_ROWS - min(len(notes), _NOTES)]]
     return Verdict(
         check=Check.COVERAGE,
         passed=passed,
@@ -38,7 +52,7 @@ def check_coverage(reading: Reading, window: Window) -> Verdict:
         difference="0" if not findings else f"{len(findings)} differences, {share:.4%} of the values",
         tolerance=f"{reading.count_tolerance:.4%}" if reading.count_tolerance else "0",
         stage=findings[0][0] if findings else None,
-        evidence=tuple(text for _, text in findings[:EVIDENCE_ROWS]) or _empty_stretches(actual, window),
+        evidence=(*told, *notes)[:EVIDENCE_ROWS],
     )
 
 
@@ -64,32 +78,66 @@ def _edges(reading: Reading) -> list[tuple[Stage, str]]:
     return findings
 
 
-def _gaps(expected: npt.NDArray[np.uint64], actual: npt.NDArray[np.uint64], window: Window) -> tuple[list[str], int]:
-    """A line per stretch of time bins in which the histograms differ, and how many values are off in all."""
+def _migration_gaps(
+    expected: npt.NDArray[np.uint64], actual: npt.NDArray[np.uint64], window: Window
+) -> tuple[list[str], int, int]:
+    """A line per stretch of time bins in which the histograms differ; values missing and values too many in all."""
     difference = actual.astype(np.int64) - expected.astype(np.int64)
     missing, extra = -np.minimum(difference, 0).sum(axis=0), np.maximum(difference, 0).sum(axis=0)
-    buckets = (difference != 0).sum(axis=0)
+    empty = (actual.sum(axis=0) == 0) & (expected.sum(axis=0) > 0)
     lines = []
-    for first, last in _stretches(buckets > 0):
-        start, end = bin_window(window, first).start_ns, bin_window(window, last).end_ns
+    for first, last in _stretches((difference != 0).any(axis=0)):
         series = int(np.count_nonzero((difference[:, first : last + 1] != 0).any(axis=1)))
         lost, more = int(missing[first : last + 1].sum()), int(extra[first : last + 1].sum())
         counted = f"{lost:,} values missing, {more:,} too many, in {series:,} of the series buckets"
-        lines.append(f"{iso(start)} to {iso(end)}: {counted}")
-    return lines, int(missing.sum() + extra.sum())
+        lines.append(f"{_span(window, first, last)}: {counted}")
+        lines += [
+            f"a gap of the migration: {_span(window, begin, end)}: the export has values, the bucket has none"
+            for begin, end in _stretches(empty)
+            if first <= begin <= last
+        ]
+    return lines, int(missing.sum()), int(extra.sum())
 
 
-def _empty_stretches(actual: npt.NDArray[np.uint64], window: Window) -> tuple[str, ...]:
-    """Stretches without a value inside the window's data, on both sides alike: for the reader, no fault."""
-    filled = actual.sum(axis=0) > 0
+def _export_gaps(reading: Reading, expected: npt.NDArray[np.uint64], window: Window) -> list[str]:
+    """Stretches where Timestream has rows now and the export nothing, where its rows were asked bin by bin."""
+    if reading.source.bin_rows is None:
+        return []
+    rows = np.array(reading.source.bin_rows, np.int64)
+    but = " (or only rows that are no points)" if _kept_out(reading) else ""
+    return [
+        f"a gap of the export: {_span(window, first, last)}: Timestream has {int(rows[first : last + 1].sum()):,} rows "
+        f"now, the export none{but}"
+        for first, last in _stretches((rows > 0) & (expected.sum(axis=0) == 0))
+    ]
+
+
+def _source_gaps(
+    reading: Reading, expected: npt.NDArray[np.uint64], actual: npt.NDArray[np.uint64], window: Window
+) -> tuple[str, ...]:
+    """Stretches without a value inside the window's data, in the source as well as in the bucket."""
+    filled = (actual.sum(axis=0) > 0) | (expected.sum(axis=0) > 0)
+    if reading.source.bin_rows is not None:
+        filled |= np.array(reading.source.bin_rows) > 0
     where = np.flatnonzero(filled)
-    if len(where) < 3:
+    if len(where) < _FILLED_BINS:
         return ()
     inner = ~filled
     inner[: where[0]] = inner[where[-1] :] = False
-    ranges = [(bin_window(window, first), bin_window(window, last)) for first, last in _stretches(inner)]
-    lines = [f"no values on either side from {iso(one.start_ns)} to {iso(other.end_ns)}" for one, other in ranges]
-    return tuple(lines[:EVIDENCE_ROWS])
+    but = ", or only rows that were kept out" if _kept_out(reading) and reading.source.bin_rows is None else ""
+    gaps = _stretches(inner)
+    lines = [f"a gap of the source: no values on either side from {_span(window, *gap)}{but}" for gap in gaps]
+    if len(lines) > _NOTES:
+        lines[_NOTES - 1 :] = [f"and {len(lines) - _NOTES + 1} more gaps of the source"]
+    return tuple(lines)
+
+
+def _kept_out(reading: Reading) -> bool:
+    return bool(reading.export.quarantined or reading.export.empty or reading.target.refused)
+
+
+def _span(window: Window, first: int, last: int) -> str:
+    return f"{iso(bin_window(window, first).start_ns)} to {iso(bin_window(window, last).end_ns)}"
 
 
 def _stretches(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -50,6 +50,11 @@ class Differences:
         return self.complete and self.extra > 0 and not self.missing and not self.changed
 
     @property
+    def moved(self) -> bool:
+        """Some of what differs is missing and some is too much: values of another time, series or field."""
+        return self.missing > 0 and self.extra > 0
+
+    @property
     def summary(self) -> str:
         """The three numbers in words."""
         words = f"{self.missing:,} missing, {self.extra:,} extra, {self.changed:,} changed values"

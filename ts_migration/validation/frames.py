@@ -1,25 +1,23 @@
 """Pandera on every exported batch: columns, types, nulls and times as the export's manifest and the mapping promise.
 
 Collected frames and vectorised checks only: on a LazyFrame pandera checks no values. Failures are capped rows of text,
-kept with the window's proof; the schema check of the loaded window reads them there.
+kept in the conversion's manifest; the schema check of the loaded window reads them there.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ts_migration.line_protocol.columns import is_pattern
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.manifests import ExportManifest, Manifest, Sha256
+from ts_migration.manifests import ExportManifest, FramesRecord
 from ts_migration.validation.frame_values import MEASURE_NAME, TIME_COLUMN
 from ts_migration.validation.verdict import EVIDENCE_ROWS
 
 if TYPE_CHECKING:
     # Imported where it is used: it takes 0.7 s, and Dagster loads definitions often.
     from pandera.polars import DataFrameSchema
-
-STAGE = "frames"
 
 _TYPES: dict[str, type[pl.DataType]] = {
     "varchar": pl.String,
@@ -28,20 +26,6 @@ _TYPES: dict[str, type[pl.DataType]] = {
     "boolean": pl.Boolean,
     "timestamp": pl.Int64,
 }
-
-
-class FramesManifest(Manifest):
-    """What pandera found in the batches of one export."""
-
-    stage: Literal["frames"] = "frames"
-    parent: Sha256
-    """Digest of the export's manifest."""
-    batches: int
-    rows: int
-    failed: int
-    """Failed checks, all of them."""
-    failures: tuple[str, ...]
-    """The first of them."""
 
 
 def frame_schema(export: ExportManifest, mapping: Mapping) -> "DataFrameSchema":
@@ -106,12 +90,7 @@ class FrameChecks:
             where = f"batch {self.batches}" + (f", row {index}" if index is not None else "")
             self.failures.append(f"{where}: column {case['column']!r}: {case['check']}: {case['failure_case']!r}")
 
-    def manifest(self) -> FramesManifest:
-        """What was found."""
-        return FramesManifest(
-            parent=self.export.digest,
-            batches=self.batches,
-            rows=self.rows,
-            failed=self.failed,
-            failures=tuple(self.failures[:EVIDENCE_ROWS]),
-        )
+    @property
+    def record(self) -> FramesRecord:
+        """What was found, as the conversion's manifest keeps it."""
+        return FramesRecord(rows=self.rows, failed=self.failed, failures=tuple(self.failures[:EVIDENCE_ROWS]))

@@ -24,6 +24,7 @@ class SourceReading:
         sample: rows at random times, as points, never chosen from the export.
         sample_quarantined: sampled rows that were left out because their kind is in the quarantine.
         unmapped: what came to the source after the mapping was frozen, such as `column 'q'` -> values in the window.
+        bin_rows: rows of each time bin; asked only where the rows of the window are not those that were exported.
     """
 
     rows: int
@@ -33,6 +34,7 @@ class SourceReading:
     sample: tuple[SampledRow, ...] = ()
     sample_quarantined: int = 0
     unmapped: dict[str, int] = field(default_factory=dict)
+    bin_rows: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class TargetReading:
         refused: lines that the server refused while loading.
         bucket: its name.
         sample: (k, time) of the sample's values -> typed bits found; absent where there is no value.
+        expires_before_ns: the bucket's retention deletes points before this time; None where it keeps them for ever.
     """
 
     counts: dict[str, int]
@@ -101,6 +104,7 @@ class TargetReading:
     bucket: str = ""
     window_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sample: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
+    expires_before_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""schema: exported batches against DESCRIBE, and the bucket's fields, types and tags against the mapping. Pure."""
+"""schema: exported batches against DESCRIBE; the bucket's fields, types, tags and retention. Pure."""
 
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.validation.readings import Reading
 from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Stage, Verdict
+from ts_migration.windows import iso
 
 
 def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
@@ -33,6 +34,10 @@ def check_schema(reading: Reading, mapping: Mapping) -> Verdict:
             findings.append((Stage.LOAD, text))
         elif types != (wanted[field],) and target.field_types.get(field) == (wanted[field],):
             findings.append((Stage.LOAD, f"field {field!r}: read back as {', '.join(types)}, not {wanted[field]}"))
+    first, expires = reading.export.expected.first_ns, target.expires_before_ns
+    if first is not None and expires is not None and first < expires:
+        text = f"the bucket's retention deletes points before {iso(expires)}, the window's begin at {iso(first)}"
+        findings.append((Stage.LOAD, text))
     for tag in sorted(set(target.tag_keys) - tags):
         findings.append((Stage.LOAD, f"tag {tag!r} is in the window and not in the mapping"))
     return Verdict(

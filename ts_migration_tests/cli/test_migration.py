@@ -1,7 +1,12 @@
 """The main job by the command line alone: execute, status, validate, report, each in a shell without any export."""
 
+import gzip
+import html
 import json
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import urllib3
@@ -83,3 +88,39 @@ def _overwrite_one_value(migrated: EmbeddedStack) -> None:
         headers=headers,
     )
     assert written.status == 204, written.data
+
+
+def test_no_secret_is_in_any_log_report_manifest_or_record_of_dagster(migrated):
+    variables = migrated.variables
+    secrets = [variables[name] for name in ("INFLUXDB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")]
+    assert secrets_in({"an environment": f"INFLUXDB_TOKEN={secrets[0]}".encode()}, secrets) == ["an environment"]
+
+    bucket = ExportBucket(migrated.s3(), variables["S3_EXPORT_BUCKET"])
+    objects = {found.key: bucket.get(found.key) for found in bucket.list("")}
+    written = {
+        str(path): path.read_bytes() for path in migrated.folder.iterdir() if path.is_file() and path.name != ".env"
+    }
+    home = Path(variables["DAGSTER_HOME"])
+    kept = {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    records = {f"{path} as rows": rows_of(path) for path in home.rglob("*.db")}
+
+    for prefix in ("manifests/", "reports/"):
+        assert any(key.startswith(prefix) for key in objects), prefix
+    assert {"migration_execution.log", "migration_validation.log"} <= {Path(name).name for name in written}
+    assert any(b"checksum" in rows for rows in records.values()), "the verdicts are among Dagster's records"
+    assert secrets_in(objects | written | kept | records, secrets) == []
+
+
+def secrets_in(texts: dict[str, bytes], secrets: list[str]) -> list[str]:
+    """Names of the texts that hold one of the secrets; gzipped ones are read as what they hold."""
+    plain = {
+        name: gzip.decompress(text) if text.startswith(b"\x1f\x8b") else html.unescape(text.decode(errors="replace")).encode()
+        for name, text in texts.items()
+    }  # fmt: skip
+    return [name for name, text in plain.items() if any(secret.encode() in text for secret in secrets)]
+
+
+def rows_of(path: Path) -> bytes:
+    """Every row of a SQLite database, whole: in its file a long text is cut into pages."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return "\n".join(database.iterdump()).encode(errors="replace")

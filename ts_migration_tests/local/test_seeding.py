@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 
 import polars as pl
 import pytest
@@ -110,3 +111,24 @@ def _csv(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text("unit,at,mw\nA,2023-01-01T00:00:00,1.5\n")
     return path
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (("1", "9223372036854775808"), "holds 9223372036854775808 in row 2, which BIGINT"),
+        (("-9223372036854775809", "0"), "holds -9223372036854775809 in row 1"),
+    ],
+)
+def test_an_integer_that_no_bigint_holds_is_refused_with_its_row(tmp_path, cells, words):
+    path = tmp_path / "load.csv"
+    path.write_text("time,plant,load\n" + "".join(f"2023-01-0{n},a,{cell}\n" for n, cell in enumerate(cells, 1)))
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        seeding.seed_file("http://127.0.0.1:1", path, FileLayout("d", "t", ("plant",), ("load",), "time"))
+
+
+def test_times_in_mixed_forms_are_refused_with_some_of_them(tmp_path):
+    path = tmp_path / "load.csv"
+    path.write_text("time,plant,load\n2023-01-01 00:00:00,a,1\n02/01/2023,a,2\n")
+    with pytest.raises(ConfigurationError, match="no time: '2023-01-01 00:00:00', '02/01/2023'"):
+        seeding.seed_file("http://127.0.0.1:1", path, FileLayout("d", "t", ("plant",), ("load",), "time"))

@@ -1,5 +1,6 @@
 """One run at a time works on a window: a second one waits, a dead one holds nothing."""
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from ts_migration.errors import Transient
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.orchestration import leases
 from ts_migration.orchestration.leases import EXPIRY_S, is_leased, leased
+from ts_migration.orchestration.run_leases import run_lease
 from ts_migration_tests.local.s3 import running_s3, s3_client
 
 PLACE = TablePlace("grid/load").window("2023-01-01")
@@ -152,3 +154,38 @@ def test_windows_are_leased_one_by_one(bucket, tmp_path):
     ):
         assert is_leased(bucket, other, tmp_path)
     assert not is_leased(bucket, other, tmp_path)
+
+
+def test_a_run_that_slept_while_another_machine_took_over_writes_nothing_and_leaves_that_lease(
+    bucket, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leases, "SURE_S", -1.0)
+    with run_lease(bucket, PLACE, "sleeper", lock_folder=tmp_path, wait_s=0, on_wait=print, keep_s=0) as own:
+        own.put(PLACE.manifest("load"), b"{}")
+        lay(bucket, "successor", 0)
+        for write in (
+            lambda: own.put(PLACE.manifest("load"), b"late"),
+            lambda: own.delete(PLACE.manifest("load")),
+            lambda: own.upload(PLACE.manifest("load"), io.BytesIO(b"late")),
+        ):
+            with pytest.raises(Transient, match="taken over by the run successor"):
+                write()
+    assert bucket.get(PLACE.manifest("load")) == b"{}"
+    assert json.loads(bucket.get(PLACE.lease))["owner"] == "successor"
+    bucket.delete(PLACE.manifest("load"))
+
+
+def test_a_heart_that_beats_again_does_not_overwrite_the_lease_of_another_run(bucket, tmp_path, monkeypatch):
+    with take(bucket, tmp_path, "sleeper") as lease:
+        lay(bucket, "successor", 0)
+        monkeypatch.setattr(leases, "SURE_S", -1.0)
+        with pytest.raises(Transient):
+            lease.beat()
+        assert json.loads(bucket.get(PLACE.lease))["owner"] == "successor"
+
+
+def test_a_run_that_slept_and_still_holds_its_window_goes_on(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "SURE_S", -1.0)
+    with take(bucket, tmp_path, "sleeper") as lease:
+        lease.require()
+    assert not any(bucket.list(PLACE.lease))

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.influxdb.deletion import delete_points
 from ts_migration.influxdb.lines import split_lines
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.manifests import VerdictsManifest
@@ -19,6 +20,7 @@ from ts_migration.operations.quarantine import entries, quarantine_of, replay_of
 from ts_migration.stages.mending import forget_load
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.proof import proof_of
+from ts_migration.windows import Window
 from ts_migration_tests.influxdb.intercepting import Intercepted, Reply, Script, Write, intercepting
 from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows
 
@@ -198,6 +200,18 @@ def test_lines_that_were_refused_are_taken_when_they_are_tried_again(migration: 
         assert through.load(policy=QUICK).refused_lines == 0
         assert through.check().status == "proven"
         assert quarantine_of(through.config, through.job, through.stack.bucket) == []
+
+
+def test_refused_lines_are_not_named_among_points_that_are_missing(migration: Migration) -> None:
+    at, job = START + 6 * HOUR + 1, migration.job
+    with behind(migration, refusing(lambda line: line.endswith(f" {at}".encode()), 422)) as (through, _):
+        assert through.load(policy=QUICK).refused_lines == 2
+        first = Window(START + 1, START + 2)
+        delete_points(migration.stack.target, job.target_bucket, job.measurement, first, {"plant": "Itaipu, 1"})
+        verdicts = through.check()
+    (checksum,) = [verdict for verdict in verdicts.verdicts if verdict.check == "checksum"]
+    assert checksum.difference == "2 missing, 0 extra, 0 changed values"
+    assert all("2023-01-01T00:00:00.000000001Z" in line for line in checksum.evidence if line.startswith("missing"))
 
 
 def test_a_smaller_batch_size_cuts_what_is_converted_and_not_yet_acknowledged(migration: Migration) -> None:

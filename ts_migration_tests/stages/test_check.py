@@ -7,6 +7,7 @@ import pytest
 
 from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
+from ts_migration.influxdb.buckets import set_retention
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.manifests import ExportManifest, VerdictRecord, VerdictsManifest
 from ts_migration.objects import BULK_PREFIX
@@ -248,6 +249,61 @@ def test_a_column_that_came_after_the_mapping_fails_the_windows_that_hold_values
         "`ts-migration reset` takes them in"
     )
     assert february.status == "proven"
+
+
+def tolerant(migration: Migration, tolerance: float = 0.01) -> Migration:
+    rules = migration.config.validation_rules.model_copy(
+        update={"record_count_tolerance": tolerance, "sample_accuracy_threshold": 0.9}
+    )
+    return Migration(migration.stack, migration.config.model_copy(update={"validation_rules": rules}))
+
+
+def test_a_point_that_is_missing_within_the_tolerance_passes_with_its_number_and_one_that_moved_does_not(
+    migration: Migration,
+) -> None:
+    migration = tolerant(migration)
+    migration.run(0)
+    job, first = migration.job, Window(START + 1, START + 2)
+    delete_points(migration.stack.target, job.target_bucket, job.measurement, first, {"plant": "Itaipu, 1"})
+
+    missing = migration.check(0)
+
+    assert (missing.status, failed(missing)) == ("passed", set())
+    counted, digest = verdict_of(missing, "record_count"), verdict_of(missing, "checksum")
+    assert (counted.severity, digest.severity) == ("WARN", "WARN")
+    assert counted.difference == "+0 rows, +2 values (worst 0.4032%)"
+    assert digest.difference == "2 missing, 0 extra, 0 changed values"
+    assert failed(tolerant(migration, 0.001).check(0)) >= {"record_count", "checksum"}
+
+    write(migration, "load_mw=-30,online=true", START + 2)
+    moved = migration.check(0)
+    assert failed(moved) == {"checksum"}, "no count is off"
+    assert "they moved" in verdict_of(moved, "checksum").evidence[0]
+
+
+def test_a_gap_that_rows_came_late_to_is_one_of_the_export_and_none_of_the_source(stack: Stack) -> None:
+    days = (pl.col("time") - START) // (24 * HOUR)
+    migration = new_migration(stack, plant_rows().filter(~days.is_between(10, 12) & ~days.is_between(20, 22)))
+    migration.run(0)
+    (first, second) = verdict_of(migration.check(0), "coverage").evidence
+    assert first.startswith("a gap of the source: no values on either side from 2023-01-11T")
+    migration.late_row(START + 11 * 24 * HOUR)
+
+    found = verdict_of(migration.check(0), "coverage")
+
+    assert (found.passed, found.stage) == (False, "export")
+    assert found.evidence[0].startswith("a gap of the export: 2023-01-1")
+    assert found.evidence[0].endswith("Timestream has 1 rows now, the export none")
+    assert found.evidence[-1] == second
+
+
+def test_a_retention_that_reaches_the_window_fails_the_schema(migration: Migration) -> None:
+    migration.run(0)
+    job = migration.job
+    set_retention(migration.stack.target, job.target_bucket, 36500 * 86_400)
+    assert migration.check(0).status == "proven"
+    set_retention(migration.stack.target, job.target_bucket, 60 * 86_400)
+    assert "schema" in failed(migration.check(0))
 
 
 @pytest.fixture

@@ -151,8 +151,12 @@ def test_a_window_that_is_stale_or_failed_is_not_cleared_by_an_acceptance_of_its
 def test_which_rows_were_drawn_for_a_sample_changes_no_digest_and_a_row_that_differs_does() -> None:
     one = window_manifests(WINDOW, verdicts=five(sample={"expected": "98 rows", "evidence": ("2 left out",)})).verdicts
     other = window_manifests(WINDOW, verdicts=five(sample={"expected": "97 rows", "evidence": ()})).verdicts
-    worse = window_manifests(WINDOW, verdicts=five(sample={"expected": "97 rows", "difference": "1 rows"})).verdicts
-    assert one.digest == other.digest != worse.digest
+    assert one.digest == other.digest
+    worse, changed = (
+        window_manifests(WINDOW, verdicts=five(sample={"difference": "1 rows", "evidence": (line,)})).verdicts
+        for line in ("one row", "another row")
+    )
+    assert len({one.digest, worse.digest, changed.digest}) == 3
     counted = window_manifests(WINDOW, verdicts=five(record_count={"expected": "98 rows"})).verdicts
     assert counted.digest != one.digest
 

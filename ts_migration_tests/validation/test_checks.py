@@ -4,12 +4,16 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from ts_migration.stages.check import judge
+from ts_migration.validation.differences import Differences
+from ts_migration.validation.digest import bin_width
 from ts_migration.validation.readings import Reading
 from ts_migration.validation.verdict import Severity, Stage, Status, Verdict, status_of
 from ts_migration_tests.validation.reference import Value
-from ts_migration_tests.validation.windows import HOUR, WINDOW, reading_of, rows, values_of, verdicts_of
+from ts_migration_tests.validation.windows import HOUR, MAPPING, WINDOW, reading_of, rows, values_of, verdicts_of
 
 ROWS = rows()
 BUCKET = values_of(ROWS)
@@ -175,6 +179,62 @@ def test_a_changed_value_fails_whatever_the_tolerance() -> None:
     assert "checksum" in failed(verdicts)
 
 
+@pytest.mark.parametrize("by", [{"time_ns": BUCKET[0].time_ns + 1}, {"tags": (("measure_name", "metrics"),)}])
+def test_a_value_that_moved_to_another_time_or_series_fails_whatever_the_tolerance(by: dict[str, object]) -> None:
+    """No count is off: it is missing at one place and too much at another."""
+    verdicts = judged(bucket=at(0, **by)(BUCKET), count_tolerance=0.5, sample_threshold=0.5)
+    assert "checksum" in failed(verdicts)
+    assert ("coverage" in failed(verdicts)) == ("tags" in by), (
+        "another time of the same bin is seen by the checksum alone"
+    )
+    assert verdicts["record_count"].passed and verdicts["record_count"].severity is Severity.ERROR
+    assert "they moved" in verdicts["checksum"].evidence[0]
+
+
+def test_a_digest_that_differs_though_no_value_does_fails_whatever_the_tolerance() -> None:
+    reading = reading_of(ROWS, bucket=BUCKET[1:], count_tolerance=0.5)
+    verdict = judge(reading, MAPPING, WINDOW, Differences())[1]
+    assert not verdict.passed
+
+
+def without(values: list[Value], first_hour: int, last_hour: int) -> list[Value]:
+    start, end = WINDOW.start_ns + first_hour * HOUR, WINDOW.start_ns + last_hour * HOUR
+    return [value for value in values if not start <= value.time_ns < end]
+
+
+def test_gaps_of_the_source_and_of_the_migration_are_told_apart_and_both_named_where_the_check_fails() -> None:
+    found = [row for row in ROWS if not 100 <= (row["time_ns"] - WINDOW.start_ns) // HOUR < 200]
+    passed, broken = judged(found)["coverage"], judged(found, bucket=without(values_of(found), 300, 400))["coverage"]
+    (source_gap,) = passed.evidence
+    assert source_gap.startswith("a gap of the source: no values on either side from 2023-01-05T")
+    assert not broken.passed
+    assert broken.evidence[-1] == source_gap
+    assert broken.evidence[1].startswith("a gap of the migration: 2023-01-13T")
+    assert broken.evidence[1].endswith("the export has values, the bucket has none")
+
+
+def test_a_gap_that_the_export_has_and_the_source_has_not_is_none_of_the_source() -> None:
+    exported = [row for row in ROWS if not 100 <= (row["time_ns"] - WINDOW.start_ns) // HOUR < 200]
+    reading = reading_of(ROWS, exported)
+    bins = np.bincount([(row["time_ns"] - WINDOW.start_ns) // bin_width(WINDOW) for row in ROWS], minlength=64)
+    reading = replace(reading, source=replace(reading.source, bin_rows=tuple(bins.tolist())))
+    verdict = verdicts_of(reading, exported, values_of(exported))["coverage"]
+    assert (verdict.passed, verdict.stage) == (False, Stage.EXPORT)
+    (line,) = verdict.evidence
+    assert line.startswith("a gap of the export: 2023-01-05T")
+    assert "Timestream has 42 rows now, the export none" in line
+
+
+def test_a_bucket_whose_retention_reaches_the_window_fails_the_schema() -> None:
+    def keeping(expires_ns: int | None) -> Verdict:
+        return schema_of(lambda reading: replace(reading, target=replace(reading.target, expires_before_ns=expires_ns)))
+
+    assert keeping(WINDOW.start_ns).passed and keeping(None).passed
+    verdict = keeping(WINDOW.start_ns + 1)
+    assert (verdict.passed, verdict.stage) == (False, Stage.LOAD)
+    assert "the bucket's retention deletes points before 2023-01-01T00:00:00.000000001Z" in verdict.evidence[0]
+
+
 def test_more_missing_than_the_tolerance_fails() -> None:
     verdicts = judged(bucket=BUCKET[40:], count_tolerance=0.01)
     assert failed(verdicts) >= {"record_count", "checksum", "coverage"}
@@ -182,9 +242,6 @@ def test_more_missing_than_the_tolerance_fails() -> None:
 
 def test_the_checksum_says_when_the_points_can_no_longer_be_named() -> None:
     reading = reading_of(ROWS, bucket=BUCKET[1:], count_tolerance=0.5)
-    from ts_migration.stages.check import judge
-    from ts_migration_tests.validation.windows import MAPPING
-
     verdict = judge(reading, MAPPING, WINDOW, None)[1]
     assert not verdict.passed
     assert "can no longer be told" in verdict.evidence[0]
