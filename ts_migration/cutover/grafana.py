@@ -118,9 +118,7 @@ class DataSource(Kind[GrafanaDataSource, GrafanaUndo]):
         if body is not None:
             headers["Content-Type"] = "application/json"
         place = f"{self.secrets.text(url).rstrip('/')}/api/datasources/uid/{quote(uid, safe='')}"
-        answer = requested(
-            self.clients.http, method, place, headers, None if body is None else json_body(body), _where(uid)
-        )
+        answer = requested(method, place, headers, None if body is None else json_body(body), _where(uid))
         try:
             content = json.loads(answer)
         except ValueError:

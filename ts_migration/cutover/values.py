@@ -7,7 +7,7 @@ from typing import Any
 from ts_migration.config import Environment, MigrationConfig
 from ts_migration.cutover.record import MASK
 from ts_migration.cutover_settings import Action, ActionOptions
-from ts_migration.errors import ConfigurationError, MigrationError
+from ts_migration.errors import ConfigurationError, MigrationError, Permanent
 from ts_migration.placeholders import filled, is_secret, map_texts, names_in, part_filled, variable_of
 
 _SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|key|auth|dsn", re.IGNORECASE)
@@ -67,7 +67,7 @@ class Secrets:
         """The text with its secrets, to be sent and never to be shown.
 
         Raises:
-            ConfigurationError: an environment variable is not set.
+            Permanent: an environment variable is not set.
         """
         return filled(template, self._value)
 
@@ -79,11 +79,11 @@ class Secrets:
         """A secret environment variable.
 
         Raises:
-            ConfigurationError: it is not set.
+            Permanent: it is not set.
         """
         value = self._variables.get(name, "")
         if not value:
-            raise ConfigurationError([f"the environment variable {name} is not set"], where="cutover")
+            raise Permanent(f"the environment variable {name} is not set")
         self._seen.add(value)
         return value
 
