@@ -11,7 +11,7 @@ from ts_migration.cutover.http_request import json_body, requested
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import MASK, Change
 from ts_migration.cutover.undo import GrafanaUndo
-from ts_migration.cutover_settings import GrafanaDataSource
+from ts_migration.cutover_actions import GrafanaDataSource
 from ts_migration.errors import Permanent, Refused
 
 _TOLD_ONLY = (

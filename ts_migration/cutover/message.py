@@ -10,7 +10,7 @@ from ts_migration.cutover.http_request import json_body, requested
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import SnsUndo, WebhookUndo
-from ts_migration.cutover_settings import SnsMessage, Webhook, WebhookRequest
+from ts_migration.cutover_actions import SnsMessage, Webhook, WebhookRequest
 
 
 class Message(Kind[SnsMessage, SnsUndo]):
