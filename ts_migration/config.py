@@ -31,7 +31,8 @@ from ts_migration.config_values import (
     time_ns,
 )
 from ts_migration.config_yaml import read_yaml
-from ts_migration.cutover_settings import ACTIONS, CutoverSettings, WebhookRequest, job_problems
+from ts_migration.cutover_actions import WebhookRequest
+from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
 from ts_migration.objects import TablePlace

@@ -112,13 +112,23 @@ def _apply(
         return ExitCode.FAILED
     if work.config.cutover.approval == "manual" and not approve:
         _ask(work, clients)
-    result = apply_cutover(work.config, clients, bucket, ready.proof, _who())
+    try:
+        result = apply_cutover(work.config, clients, bucket, ready.proof, _who())
+    except KeyboardInterrupt:
+        warn("it may be half done; next: the same command goes on, ts-migration cutover --revert puts all back")
+        raise
     return _end(result, wanted="applied")
 
 
 def _revert(work: Work, clients: "CutoverClients", bucket: "ExportBucket") -> ExitCode:
+    from ts_migration.cutover.record import cutover_record
     from ts_migration.cutover.switch import revert_cutover
 
+    record = cutover_record(bucket)
+    if record is not None and record.state == "reverted":
+        say(_told(record))
+        note("nothing was done: it is reverted already")
+        return ExitCode.OK
     return _end(revert_cutover(work.config, clients, bucket, _who()), wanted="reverted")
 
 
@@ -166,11 +176,9 @@ def _ask(work: Work, clients: "CutoverClients") -> None:
 @contextmanager
 def _alone(work: Work) -> Iterator[None]:
     """No other cutover of the configuration works meanwhile."""
-    import dagster as dg
+    from ts_migration.file_locks import only_one
 
-    from ts_migration.orchestration.exclusive import only_one
-
-    with dg.DagsterInstance.get() as instance, only_one(instance, work.path, "ts-migration cutover", "cutover"):
+    with only_one(Path(os.environ["DAGSTER_HOME"]), work.path, "cutover", "ts-migration cutover"):
         yield
 
 

@@ -1,4 +1,4 @@
-"""What actions talk to systems with: AWS clients, HTTP, the environment. Made at the edge and passed in."""
+"""What actions talk to systems with: AWS clients and the environment. Made at the edge and passed in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 from ts_migration.aws import client
 from ts_migration.config import Environment
 from ts_migration.cutover.values import Secrets
-
-HTTP_TIMEOUT_S = 30.0
-
-
-def _http() -> urllib3.PoolManager:
-    return urllib3.PoolManager(timeout=urllib3.Timeout(HTTP_TIMEOUT_S), retries=False)
 
 
 @dataclass(frozen=True)
@@ -28,14 +20,12 @@ class CutoverClients:
         variables: environment variables, for tokens and `{env:NAME}`.
         folder: where files of the configuration are looked for.
         aws: a boto3 client by the name of its service.
-        http: for Grafana and webhooks.
     """
 
     environment: Environment
     variables: Mapping[str, str] = field(repr=False)
     folder: Path
     aws: Callable[[str], Any]
-    http: urllib3.PoolManager = field(default_factory=_http, repr=False)
 
     @cached_property
     def secrets(self) -> Secrets:

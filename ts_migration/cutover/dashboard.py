@@ -7,7 +7,7 @@ from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import DashboardUndo
-from ts_migration.cutover_settings import CloudWatchDashboard
+from ts_migration.cutover_actions import CloudWatchDashboard
 from ts_migration.errors import Missing, Permanent
 
 

@@ -11,7 +11,7 @@ from ts_migration.cutover.http_request import json_body, requested
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import MASK, Change
 from ts_migration.cutover.undo import GrafanaUndo
-from ts_migration.cutover_settings import GrafanaDataSource
+from ts_migration.cutover_actions import GrafanaDataSource
 from ts_migration.errors import Permanent, Refused
 
 _TOLD_ONLY = (
@@ -118,9 +118,7 @@ class DataSource(Kind[GrafanaDataSource, GrafanaUndo]):
         if body is not None:
             headers["Content-Type"] = "application/json"
         place = f"{self.secrets.text(url).rstrip('/')}/api/datasources/uid/{quote(uid, safe='')}"
-        answer = requested(
-            self.clients.http, method, place, headers, None if body is None else json_body(body), _where(uid)
-        )
+        answer = requested(method, place, headers, None if body is None else json_body(body), _where(uid))
         try:
             content = json.loads(answer)
         except ValueError:

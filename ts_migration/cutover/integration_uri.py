@@ -11,7 +11,7 @@ from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import HttpIntegrationUndo, RestIntegrationUndo
-from ts_migration.cutover_settings import ApiGatewayIntegrationUri
+from ts_migration.cutover_actions import ApiGatewayIntegrationUri
 from ts_migration.errors import Missing, Refused
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Generic, TypeVar
 from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import Undo
-from ts_migration.cutover_settings import ActionOptions
+from ts_migration.cutover_actions import ActionOptions
 
 AnAction = TypeVar("AnAction", bound=ActionOptions)
 AnUndo = TypeVar("AnUndo", bound=Undo)

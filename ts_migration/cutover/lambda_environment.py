@@ -8,9 +8,9 @@ from typing import Any
 
 from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
-from ts_migration.cutover.record import Change
+from ts_migration.cutover.record import MARK, Change
 from ts_migration.cutover.undo import LambdaUndo
-from ts_migration.cutover_settings import LambdaEnvironment
+from ts_migration.cutover_actions import LambdaEnvironment
 from ts_migration.errors import Permanent, Transient
 
 _UPDATE_S = 120.0
@@ -45,7 +45,8 @@ class LambdaVariables(Kind[LambdaEnvironment, LambdaUndo]):
         return LambdaUndo(
             function=action.function,
             version=version["Version"],
-            made=version.get("Description") == mark,
+            # Where nothing has changed Lambda publishes nothing: it may be the version of a cutover that was killed.
+            made=version.get("Description", "").startswith(MARK),
             names=(*action.set, *action.unset),
         )
 

@@ -10,7 +10,7 @@ from ts_migration.cutover.http_request import json_body, requested
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import SnsUndo, WebhookUndo
-from ts_migration.cutover_settings import SnsMessage, Webhook, WebhookRequest
+from ts_migration.cutover_actions import SnsMessage, Webhook, WebhookRequest
 
 
 class Message(Kind[SnsMessage, SnsUndo]):
@@ -18,7 +18,7 @@ class Message(Kind[SnsMessage, SnsUndo]):
 
     def changes(self, action: SnsMessage) -> tuple[Change, ...]:
         self._look(action.topic)
-        return (Change(name="message", before=None, after=self.secrets.text(action.message)),)
+        return (Change(name="message", before="", after=self.secrets.text(action.message)),)
 
     def keep(self, action: SnsMessage, mark: str) -> SnsUndo:
         self._look(action.topic)
@@ -55,7 +55,7 @@ class WebhookCall(Kind[Webhook, WebhookUndo]):
         # Placeholders are filled to see that they can be: an unset variable is told before anything is changed.
         for request in filter(None, (action.request, action.on_revert)):
             self._filled(request)
-        return (Change(name="request", before=None, after=action.target),)
+        return (Change(name="request", before="", after=action.target),)
 
     def keep(self, action: Webhook, mark: str) -> WebhookUndo:
         return WebhookUndo(request=action.on_revert)
@@ -80,4 +80,4 @@ class WebhookCall(Kind[Webhook, WebhookUndo]):
 
     def _send(self, request: WebhookRequest) -> None:
         url, headers, body = self._filled(request)
-        requested(self.clients.http, request.method, url, headers, body, "webhook")
+        requested(request.method, url, headers, body, "webhook")

@@ -18,6 +18,8 @@ RECORD_KEY = f"{PROOF_PREFIX}cutover.json"
 HISTORY_PREFIX = f"{PROOF_PREFIX}cutover-history/"
 
 MASK = "(secret)"
+MARK = "ts-migration cutover"
+"""How every text begins that marks what a cutover made."""
 
 State = Literal["planned", "applied", "reverting", "reverted", "failed"]
 
@@ -87,7 +89,7 @@ class CutoverRecord(Manifest):
 
     def mark(self, index: int) -> str:
         """A text that traces of one action are known by."""
-        return f"ts-migration cutover {self.id} action {index + 1}"
+        return f"{MARK} {self.id} action {index + 1}"
 
 
 def cutover_record(bucket: ExportBucket) -> CutoverRecord | None:

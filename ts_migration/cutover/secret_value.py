@@ -8,7 +8,7 @@ from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import MASK, Change
 from ts_migration.cutover.undo import SecretUndo
-from ts_migration.cutover_settings import SecretValue
+from ts_migration.cutover_actions import SecretValue
 from ts_migration.errors import Permanent, Refused
 from ts_migration.placeholders import is_secret, names_in
 

@@ -6,7 +6,7 @@ from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import MASK, Change
 from ts_migration.cutover.undo import SsmUndo
-from ts_migration.cutover_settings import SsmParameter
+from ts_migration.cutover_actions import SsmParameter
 from ts_migration.errors import Missing, Refused
 from ts_migration.placeholders import is_secret, names_in
 

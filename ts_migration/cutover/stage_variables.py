@@ -7,7 +7,7 @@ from ts_migration.cutover.aws_answers import aws_answers
 from ts_migration.cutover.kind import Kind
 from ts_migration.cutover.record import Change
 from ts_migration.cutover.undo import StageVariablesUndo
-from ts_migration.cutover_settings import ApiGatewayStageVariables
+from ts_migration.cutover_actions import ApiGatewayStageVariables
 
 
 class StageVariables(Kind[ApiGatewayStageVariables, StageVariablesUndo]):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ts_migration.cutover_settings import WebhookRequest
+from ts_migration.cutover_actions import WebhookRequest
 
 
 class _Undo(BaseModel):

@@ -6,12 +6,15 @@ from typing import Any
 
 from ts_migration.config import Environment, MigrationConfig
 from ts_migration.cutover.record import MASK
-from ts_migration.cutover_settings import Action, ActionOptions
-from ts_migration.errors import ConfigurationError, MigrationError
+from ts_migration.cutover_actions import ActionOptions
+from ts_migration.cutover_settings import Action
+from ts_migration.errors import ConfigurationError, MigrationError, Permanent
 from ts_migration.placeholders import filled, is_secret, map_texts, names_in, part_filled, variable_of
 
 _SECRET_NAME = re.compile(r"token|secret|passw|pwd|credential|key|auth|dsn", re.IGNORECASE)
 _SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
+_SHORTEST_SECRET = 4
+"""Characters: a shorter one would be found in every other word."""
 _LITERAL = ("job", "type", "body_file")
 """Keys whose text is no template."""
 
@@ -61,13 +64,14 @@ class Secrets:
     def __init__(self, environment: Environment, variables: Mapping[str, str]) -> None:
         self._token = environment.influxdb_token.get_secret_value()
         self._variables = variables
-        self._seen = {self._token} - {""}
+        self._seen: set[str] = set()
+        self._see(self._token)
 
     def text(self, template: str) -> str:
         """The text with its secrets, to be sent and never to be shown.
 
         Raises:
-            ConfigurationError: an environment variable is not set.
+            Permanent: an environment variable is not set.
         """
         return filled(template, self._value)
 
@@ -79,13 +83,17 @@ class Secrets:
         """A secret environment variable.
 
         Raises:
-            ConfigurationError: it is not set.
+            Permanent: it is not set.
         """
         value = self._variables.get(name, "")
         if not value:
-            raise ConfigurationError([f"the environment variable {name} is not set"], where="cutover")
-        self._seen.add(value)
+            raise Permanent(f"the environment variable {name} is not set")
+        self._see(value)
         return value
+
+    def _see(self, value: str) -> None:
+        if len(value) >= _SHORTEST_SECRET:
+            self._seen.add(value)
 
     def _value(self, name: str) -> str:
         variable = variable_of(name)

@@ -194,6 +194,35 @@ def test_a_killed_cutover_is_reverted_from_its_record(world: World, monkeypatch:
     assert differences(before, world.state()) == {}
 
 
+def test_a_reverse_that_is_killed_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
+    chosen = actions(world)
+    config, before = world.config(chosen["lambda"], chosen["rest uri"], chosen["secret"]), world.state()
+    apply_cutover(config, world.clients, world.bucket, "proof", "test")
+    kind = type(kind_of("api_gateway_integration_uri", world.clients))
+    revert = kind.revert
+
+    def die(self: Any, undo: Any) -> None:
+        revert(self, undo)
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(kind, "revert", die)
+        revert_cutover(config, world.clients, world.bucket, "test")
+    assert cutover_record(world.bucket).state == "reverting"
+    assert revert_cutover(config, world.clients, world.bucket, "test").state == "reverted"
+    assert differences(before, world.state()) == {}
+
+
+def test_a_version_that_a_killed_cutover_left_behind_goes_with_the_next_reverse(world: World, refusing: Refusing):
+    config, before = world.config(actions(world)["lambda"]), world.state()
+    refusing.refuse(0, done_first=True)
+    assert apply_cutover(config, world.clients, world.bucket, "proof", "test").state == "reverted"
+    assert set(differences(before, world.state())) == {"lambda versions"}
+    apply_cutover(config, world.clients, world.bucket, "proof", "test")
+    revert_cutover(config, world.clients, world.bucket, "test")
+    assert differences(before, world.state()) == {}
+
+
 def test_a_killed_cutover_of_other_actions_or_another_proof_is_reverted_before_the_new_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
