@@ -18,8 +18,8 @@ from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.record import CutoverRecord
 from ts_migration.cutover.switch import apply_cutover
 from ts_migration.errors import MigrationError
+from ts_migration.file_locks import only_one
 from ts_migration.orchestration.configured import configured_path
-from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.failures import failure_of
 from ts_migration.orchestration.names import CUTOVER_JOB, PROOF_TAG
 from ts_migration.orchestration.readiness import Systems, lines_of, look_at_readiness
@@ -63,7 +63,8 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
         timestream: TimestreamResource,
         influxdb: InfluxDBResource,
     ) -> None:
-        with _told(), only_one(context.instance, configured_path(), f"Dagster run {context.run_id}", "cutover"):
+        home = Path(context.instance.root_directory)
+        with _told(), only_one(home, configured_path(), "cutover", f"Dagster run {context.run_id}"):
             systems = systems_of(migration, export_bucket, timestream, influxdb)
             readiness = look_at_readiness(context.instance, migration, systems)
             if not readiness.ready:

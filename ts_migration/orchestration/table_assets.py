@@ -7,7 +7,7 @@ import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.failures import told_to_dagster
-from ts_migration.orchestration.names import REPORT_GROUP, TABLE_CHECKS, TableNames
+from ts_migration.orchestration.names import REPORT_GROUP, TableNames
 from ts_migration.orchestration.resources import (
     ExportBucketResource,
     InfluxDBResource,
@@ -16,8 +16,16 @@ from ts_migration.orchestration.resources import (
 )
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.stages.roll_up import roll_up
+from ts_migration.validation.table import TableCheck
 
 REPORT = dg.AssetKey("migration_report")
+
+DESCRIPTIONS = {
+    TableCheck.ALL_WINDOWS_PROVEN: "Every window of the grid is there and proven, or passed and accepted.",
+    TableCheck.TOTALS: "Values per field, summed over the windows, against what InfluxDB counts over the whole range.",
+    TableCheck.CARDINALITY: "Series, and series with their field keys: Timestream now against InfluxDB now.",
+    TableCheck.LATE_ARRIVALS: "Rows of every window in Timestream now against those that were exported.",
+}
 
 
 def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefinition:
@@ -30,7 +38,10 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
         group_name=names.group,
         kinds={"influxdb"},
         description=f"The whole of {job.source} in bucket {job.target_bucket}: every window present and proven.",
-        check_specs=[dg.AssetCheckSpec(name, asset=names.migrated) for name in TABLE_CHECKS],
+        check_specs=[
+            dg.AssetCheckSpec(check.value, asset=names.migrated, description=text)
+            for check, text in DESCRIPTIONS.items()
+        ],
     )
     def migrated(
         context: dg.AssetExecutionContext,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import polars as pl
 import pytest
 
 from ts_migration.local.timestream.seed import seed
 from ts_migration_tests.embedded_stack import EmbeddedStack, clean_environment, configuration
-from ts_migration_tests.end_to_end.proven_table import SPEC, plant_rows
+from ts_migration_tests.end_to_end.proven_table import SPEC, at, plant_rows
 
 pytestmark = pytest.mark.stack
 
@@ -67,7 +68,8 @@ def cutover(stack: EmbeddedStack, *options: str, actions: str = ACTIONS, **varia
 @pytest.fixture(scope="module")
 def stack(embedded_stack: EmbeddedStack) -> EmbeddedStack:
     """With a table of its own, of which nothing is proven yet."""
-    seed(embedded_stack.timestream_url, SPEC.model_copy(update={"table": TABLE}), plant_rows())
+    rows = plant_rows().filter(pl.col("time") < at("2023-02-01"))  # a source that holds more keeps the cutover shut
+    seed(embedded_stack.timestream_url, SPEC.model_copy(update={"table": TABLE}), rows)
     return embedded_stack
 
 
@@ -83,13 +85,23 @@ def proven(stack: EmbeddedStack) -> EmbeddedStack:
 def test_a_cutover_waits_until_everything_is_proven(stack):
     answer = cutover(stack, "--apply", "--approve")
     assert answer.returncode == 1
-    assert "error: not ready: job 'switched_plants job': 1 of 1 windows" in answer.stderr
+    assert "error: not ready: switched-plants-job: windows that are not migrated: 1, the first: window 2023-01-01" in (
+        answer.stderr
+    )
     assert state(stack) == BEFORE
+    told = cutover(stack, "--status")
+    assert (told.returncode, told.stderr.count("error: not ready: ")) == (1, answer.stderr.count("error: not ready: "))
 
 
-def test_one_of_the_three_is_needed(stack):
+def test_one_of_the_four_is_needed(stack):
     for options in ([], ["--plan", "--apply"], ["--revert", "--approve"]):
         assert cutover(stack, *options).returncode == 2
+
+
+def test_what_is_proven_is_told_as_ready(proven):
+    answer = cutover(proven, "--status")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("ready: everything is proven, and the source is still")
 
 
 def test_a_plan_shows_what_would_change(proven):
