@@ -31,6 +31,8 @@ from ts_migration.config_values import (
     time_ns,
 )
 from ts_migration.config_yaml import read_yaml
+from ts_migration.cutover_actions import WebhookRequest
+from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
 from ts_migration.objects import TablePlace
@@ -155,6 +157,17 @@ class MigrationJob(Section):
         return f"{self.source_database}.{self.source_table}"
 
     @property
+    def placeholders(self) -> dict[str, str]:
+        """What the job's placeholders in `cutover` stand for (`placeholders.OF_JOB`)."""
+        return {
+            "job": self.job_name,
+            "bucket": self.target_bucket,
+            "measurement": self.measurement,
+            "source_database": self.source_database,
+            "source_table": self.source_table,
+        }
+
+    @property
     def mapping_fingerprint(self) -> str:
         """Fingerprint of the options that the mapping is resolved from."""
         return fingerprint(self.measurement, self.mapping.model_dump(mode="json", exclude={"rewrite"}))
@@ -192,6 +205,7 @@ class MigrationConfig(Section):
     migration_jobs: tuple[MigrationJob, ...] = Field(min_length=1, strict=False)
     migration_settings: MigrationSettings = Field(default_factory=MigrationSettings)
     validation_rules: ValidationRules = Field(default_factory=ValidationRules)
+    cutover: CutoverSettings = Field(default_factory=CutoverSettings)
 
     def job(self, name: str) -> MigrationJob:
         """The job of a name or slug.
@@ -304,6 +318,10 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "validation_rules": ValidationRules,
     "mapping": MappingOptions,
     "rewrite": RewriteRules,
+    "cutover": CutoverSettings,
+    "request": WebhookRequest,
+    "on_revert": WebhookRequest,
+    **ACTIONS,
 }
 
 
@@ -339,6 +357,7 @@ def _cross_problems(config: MigrationConfig) -> list[str]:
                     f"at most retention_days, {job.retention_days}d",
                 )
             )
+    problems += job_problems(config.cutover, [job.placeholders for job in config.migration_jobs])
     return [*problems, *_name_problems(config), *_overlap_problems(config), *_bucket_problems(config)]
 
 

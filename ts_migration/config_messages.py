@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ts_migration.cutover_actions import OfAction
+
 _ALLOWED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -32,6 +34,8 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
 }
 
+_ACTION = "cutover: action "
+
 _SHOWN = 80
 """Characters of a found value that a message shows."""
 
@@ -52,8 +56,16 @@ def line_of(problem: Mapping[str, Any], raw: dict[Any, Any], sections: Mapping[s
     key = ".".join(str(part) for part in rest)
     if kind == "missing":
         return f"{subject}{key} is required and not given"
+    if kind == "placeholder":
+        return f"{subject}{key}: {problem['msg']}"  # the text around it may be a secret
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        types = str(problem["ctx"].get("expected_tags", "the type of an action, see docs/cutover.md"))
+        return not_allowed(f"{subject}type", problem["ctx"].get("tag"), types.replace("'", ""))
     if kind == "extra_forbidden":
         return f"{subject}{key}: unknown key{_nearest(location, sections)}"
+    if subject.startswith(_ACTION) and kind != "literal_error":
+        # What an action holds may be a secret, of which no message shows anything.
+        return f"{subject}{'' if key == 'entry' else f'{key}: '}needed: {_allowed(problem)}"
     return not_allowed(f"{subject}{key}", problem["input"], _allowed(problem))
 
 
@@ -81,6 +93,12 @@ def _subject(location: list[Any], raw: dict[Any, Any]) -> tuple[str, list[Any]]:
         jobs = raw.get("migration_jobs")
         job = jobs[location[1]] if isinstance(jobs, list) and location[1] < len(jobs) else None
         return f"{job_label(location[1], job)}: ", location[2:] or ["entry"]
+    if location[:2] == ["cutover", "actions"] and len(location) > 2:
+        known_type = len(location) > 3
+        return (
+            f"{_ACTION}{location[2] + 1}{f' ({location[3]})' if known_type else ''}: ",
+            location[4:] or ["entry"],
+        )
     return "", location
 
 
@@ -96,7 +114,9 @@ def _nearest(location: list[Any], sections: Mapping[str, type[BaseModel]]) -> st
     known = list(sections[holder].model_fields)
     unknown = str(location[-1])
     near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.6)
-    elsewhere = next((name for name, model in sections.items() if name and unknown in model.model_fields), None)
+    # Keys of actions are words such as name and url: they say nothing about where another one belongs.
+    others = {name: model for name, model in sections.items() if name and not issubclass(model, OfAction)}
+    elsewhere = next((name for name, model in others.items() if unknown in model.model_fields), None)
     if elsewhere and elsewhere != holder:
         return f"; it belongs in {elsewhere}"
     return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(known)}"

@@ -137,6 +137,12 @@ class Grid:
         return Window(start, end, self.keys[index])
 
 
+def edge_after(cron: str, time_ns: int) -> int:
+    """The first time of a cron expression after a time, ns: where a window that holds the time ends."""
+    edge: datetime = croniter(cron, from_ns(time_ns)).get_next(datetime)
+    return to_ns(edge)
+
+
 def _at_or_before(cron: str, moment: datetime) -> datetime:
     """The latest tick of the cron at or before a moment."""
     tick: datetime = croniter(cron, moment + timedelta(seconds=1)).get_prev(datetime)

@@ -1,6 +1,7 @@
 """docs/configuration.md names every key with its default, and the documents' links lead somewhere."""
 
 import re
+from textwrap import indent
 
 import pytest
 
@@ -11,7 +12,9 @@ from ts_migration.config import (
     MigrationSettings,
     RewriteRules,
     ValidationRules,
+    parse_config,
 )
+from ts_migration.cutover_settings import ACTIONS, CutoverSettings
 from ts_migration_tests.embedded_stack import CHECKOUT
 
 SECTIONS = {
@@ -20,6 +23,7 @@ SECTIONS = {
     "mapping.rewrite": RewriteRules,
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
+    "cutover": CutoverSettings,
 }
 
 
@@ -58,6 +62,25 @@ def test_documented_defaults_are_the_defaults(section):
             default = field.get_default(call_default_factory=True)
             text = str(default).lower() if isinstance(default, bool) else f"{default}"
             assert documented.strip("`") in (text, text.removesuffix(".0")), key
+
+
+def test_every_key_of_every_action_of_a_cutover_is_documented():
+    rows = rows_of("cutover.actions")
+    assert list(rows) == list(ACTIONS)
+    for name, model in ACTIONS.items():
+        missing = [key for key in set(model.model_fields) - {"type", "job"} if f"`{key}`" not in rows[name][0]]
+        assert not missing, name
+
+
+def test_every_example_of_an_action_loads():
+    text = (CHECKOUT / "docs" / "cutover.md").read_text(encoding="utf-8")
+    job = "{job_name: a, source_database: d, source_table: t, target_bucket: b, start_time: 2023-01-01, end_time: 2024-01-01}"
+    seen = set()
+    for example in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        section = example if example.startswith("cutover:") else f"cutover:\n  actions:\n{indent(example, '    ')}"
+        config = parse_config(f"migration_jobs: [{job}]\n{section}")
+        seen |= {action.type for action in config.cutover.actions}
+    assert seen == set(ACTIONS)
 
 
 def test_every_variable_that_the_tool_reads_is_documented():

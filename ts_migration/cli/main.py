@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import accept, audit, execute, local, plan, quarantine, repair, report, reset, status, validate
+from ts_migration.cli import (
+    accept,
+    audit,
+    catch_up,
+    cutover,
+    execute,
+    local,
+    plan,
+    quarantine,
+    repair,
+    report,
+    reset,
+    status,
+    validate,
+)
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -31,6 +45,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
+app.command("catch-up")(catch_up.catch_up)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)
@@ -38,6 +53,7 @@ app.command("repair")(repair.repair)
 app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
+app.command("cutover")(cutover.cutover)
 
 
 def _version(wanted: bool) -> None:

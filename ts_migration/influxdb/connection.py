@@ -128,7 +128,7 @@ class Target:
         self._tls: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED" if verify_tls else "CERT_NONE"}
         if ca_bundle:
             self._tls["ca_certs"] = ca_bundle
-        self._proxy = proxy or _environment_proxy(parts.scheme, parts.hostname)
+        self._proxy = proxy or environment_proxy(parts.scheme, parts.hostname)
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=max(60.0, timeout_s))
         self._connections = connections
 
@@ -292,7 +292,7 @@ class Target:
         )
 
 
-def _environment_proxy(scheme: str, host: str) -> str | None:
+def environment_proxy(scheme: str, host: str) -> str | None:
     """The proxy that the environment names for a host, read when a target is made."""
     if urllib.request.proxy_bypass(host):
         return None

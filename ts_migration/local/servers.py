@@ -63,7 +63,7 @@ def _influxdb(state: StackState, data: Path) -> list[str]:
 
 
 def _aws(state: StackState, _data: Path) -> list[str]:
-    return [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(state.ports[Service.AWS])]
+    return [sys.executable, "-m", "ts_migration.local.aws_server", "-H", LOOPBACK, "-p", str(state.ports[Service.AWS])]
 
 
 SERVERS: dict[Service, Server] = {

@@ -4,16 +4,13 @@ A file lock under the Dagster home, which the kernel releases however the proces
 (`leases`); this keeps two commands off one file.
 """
 
-import fcntl
-import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
-from ts_migration.errors import Refused
+from ts_migration import file_locks
 
 
 @contextmanager
@@ -28,23 +25,5 @@ def only_one(instance: dg.DagsterInstance, config_path: Path, holder: str) -> It
     Raises:
         Refused: another command holds it; the message names it.
     """
-    name = hashlib.sha256(str(config_path.resolve()).encode()).hexdigest()[:16]
-    folder = Path(instance.root_directory) / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / name).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Refused(
-                f"another execute works on this configuration: {file.read().strip() or 'unknown'}",
-                where=str(config_path),
-                next_step="wait for it to end, or stop it",
-            ) from None
-        file.truncate(0)
-        file.write(f"{holder} (process {os.getpid()})")
-        file.flush()
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
+    with file_locks.only_one(Path(instance.root_directory), config_path, "execute", holder):
+        yield

@@ -6,7 +6,7 @@ where a job stands is in `job_status`, and checking again is in `validation_run`
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +132,7 @@ def execute(
     report: Callable[[Progress], None] = lambda _: None,
     chosen: Collection[str] | None = None,
     reload: Collection[str] = (),
+    export_again: Mapping[str, Collection[str]] | None = None,
 ) -> ExecutionResult:
     """Migrate every window that is not proven yet, and roll up the tables that become complete.
 
@@ -142,6 +143,7 @@ def execute(
         parallel_jobs: worker processes; by default the configuration's.
         chosen: partition keys to stay with; by default all.
         reload: partition keys whose windows are loaded again though their loads stand.
+        export_again: job's slug -> partition keys whose windows are exported again though their exports stand.
 
     Raises:
         MigrationError: nothing was begun: a table is missing, its grid or mapping differs from what it was begun with,
@@ -167,8 +169,10 @@ def execute(
             for key in reload:
                 forget_load(bucket, config.place(job).window(key))
         wanted = {job.slug: _wanted(job, windows, chosen) for job in jobs}
+        again = {job.slug: frozenset((export_again or {}).get(job.slug, ())) for job in jobs}
         plans = [
-            _plan(config, job, schemas[job.slug], bucket, query, instance, wanted[job.slug], target) for job in jobs
+            _plan(config, job, schemas[job.slug], bucket, query, instance, wanted[job.slug], target, again[job.slug])
+            for job in jobs
         ]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
         schedule = Schedule(
@@ -223,6 +227,7 @@ def _plan(
     instance: dg.DagsterInstance,
     wanted: list[Window],
     target: Target,
+    again: frozenset[str],
 ) -> _Plan:
     """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
     place = config.place(job)
@@ -230,7 +235,7 @@ def _plan(
     proof = proof_of(config, job, bucket, target_bucket_id(job, target, retry_policy(config)))
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
-    finished = _finished(job, proof, state)
+    finished = _finished(job, proof, state) - again
     todo = [window for window in wanted if window.key not in finished]
     completes = len(todo) == len(job.grid) - len(finished)
     result = JobResult(
@@ -243,7 +248,7 @@ def _plan(
     )
     # A check of the whole table that failed is asked again: what it failed for may be over.
     due = bool(todo) or not state.rolled_up or bool(failed_table_checks(instance, names))
-    return _Plan(job, _groups(job, todo, proof, query), result, completes=completes and due)
+    return _Plan(job, _groups(job, todo, proof, query, again), result, completes=completes and due)
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
@@ -252,7 +257,13 @@ def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[st
     return settled & (state.green if job.validation_enabled else state.materialized)
 
 
-def _groups(job: MigrationJob, todo: list[Window], proof: TableProof, query: TimestreamQuery) -> list[Group]:
+def _groups(
+    job: MigrationJob,
+    todo: list[Window],
+    proof: TableProof,
+    query: TimestreamQuery,
+    again: frozenset[str] = frozenset(),
+) -> list[Group]:
     """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
     exported = {window.key for window in proof.windows if window.exported}
     open_windows = [window for window in todo if window.key not in exported]
@@ -271,7 +282,7 @@ def _groups(job: MigrationJob, todo: list[Window], proof: TableProof, query: Tim
     for window in todo:
         if window.key in exported:
             flush()
-            groups.append(Group((window.key,), export_ahead=False))
+            groups.append(Group((window.key,), export_ahead=False, export_again=window.key in again))
             continue
         count = rows.get(window.key, 0)
         if pending and (pending_rows + count > GROUP_ROWS or len(pending) >= GROUP_WINDOWS):

@@ -24,6 +24,11 @@ ROLLED_BACK_TAG = "ts_migration/rolled_back"
 DATA_VERSION_TAG = "dagster/data_version"
 ROLLED_BACK_VERSION = "rolled_back"
 """Data version of such a materialisation. Dagster indexes this tag, so that a table's windows are read by one query."""
+EXPORT_AGAIN_TAG = "ts_migration/export_again"
+"""On a run of a window whose export is made again though it stands; its value says why."""
+PROOF_TAG = "ts_migration/proof"
+"""On runs of the cutover: the first digits of the digest of the proof that they act upon."""
+CUTOVER_JOB = "cutover"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 
@@ -112,3 +117,12 @@ class TableNames:
     def window_checks(self) -> tuple[dg.AssetCheckKey, ...]:
         """The checks that a window needs to be green."""
         return tuple(dg.AssetCheckKey(self.influxdb_bucket, name) for name in WINDOW_CHECKS)
+
+    @property
+    def required_checks(self) -> tuple[dg.AssetCheckKey, ...]:
+        """All checks of a window: those of its export and its conversion, then the five of its load."""
+        stages = (
+            dg.AssetCheckKey(self.export_files, EXPORT_SCHEMA_CHECK),
+            dg.AssetCheckKey(self.line_protocol_files, CONVERSION_CHECK),
+        )
+        return (*stages, *self.window_checks)

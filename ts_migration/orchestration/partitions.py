@@ -4,20 +4,31 @@ Dagster keeps whole windows only (a month from 15 January would start on 1 Febru
 floored and ceiled edges and the assets clip each window to the job's range.
 """
 
+from datetime import UTC, datetime
+from functools import lru_cache
+
 import dagster as dg
 
 from ts_migration.errors import Permanent
 from ts_migration.windows import Grid, Window
 
 
+@lru_cache(maxsize=1024)
 def partitions_of(grid: Grid) -> dg.TimeWindowPartitionsDefinition:
-    """Partitions with the grid's keys."""
+    """Partitions with the grid's keys, windows that are not over yet included. One value per grid and process.
+
+    Without an offset Dagster has no partition of a window before its end: the month that a table is still written to
+    could not be migrated. An offset costs time with every window it covers, so it is no larger than needed.
+    """
+    now = datetime.now(UTC)
+    not_over = sum(edge > now for edge in grid.edges[1:])
     return dg.TimeWindowPartitionsDefinition(
         start=grid.edges[0],
         end=grid.edges[-1],
         cron_schedule=grid.cron,
         fmt=grid.key_format,
         timezone="UTC",
+        end_offset=not_over,
     )
 
 

@@ -21,6 +21,7 @@ class Group:
     keys: tuple[str, ...]
     export_ahead: bool = False
     kind: TaskKind = TaskKind.WINDOW
+    export_again: bool = False
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Schedule:
             group = work.waiting.popleft()
             if group.export_ahead:
                 return Task(TaskKind.EXPORT_GROUP, work.job, group.keys)
-            work.ready.extend(Task(group.kind, work.job, (key,)) for key in group.keys)
+            work.ready.extend(Task(group.kind, work.job, (key,), group.export_again) for key in group.keys)
             return work.ready.popleft()
         if work.job in self._roll_up and work.exhausted and not work.rolled_up and not work.failed:
             work.rolled_up = True

@@ -22,6 +22,8 @@ class Task:
     kind: TaskKind
     job: str
     keys: tuple[str, ...] = ()
+    export_again: bool = False
+    """Of a window: its export is made again though it stands, for the source holds other rows now."""
 
     def to_line(self) -> str:
         """One line of JSON."""
@@ -31,7 +33,7 @@ class Task:
     def from_line(cls, line: str) -> "Task":
         """The task that `to_line` wrote."""
         raw = json.loads(line)
-        return cls(TaskKind(raw["kind"]), raw["job"], tuple(raw["keys"]))
+        return cls(TaskKind(raw["kind"]), raw["job"], tuple(raw["keys"]), raw["export_again"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
 from ts_migration.orchestration.names import (
     CONVERSION_CHECK,
+    EXPORT_AGAIN_TAG,
     EXPORT_SCHEMA_CHECK,
     REMOVED_KEPT,
     REMOVED_POINTS,
@@ -72,7 +73,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         influxdb: InfluxDBResource,
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
-            redo = run.mend(context, Stage.EXPORT)
+            redo = run.mend(context, Stage.EXPORT) or EXPORT_AGAIN_TAG in context.run.tags
             _leave_other_buckets(context, run, job, influxdb)
             query = timestream.query(config.migration_settings)
             schema = schema_of(query, job.source_database, job.source_table)

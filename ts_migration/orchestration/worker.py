@@ -21,7 +21,14 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.errors import MigrationError, Permanent
 from ts_migration.orchestration.liveness import announce_worker
-from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, REPAIR_TAG, WORKER_TAG, TableNames
+from ts_migration.orchestration.names import (
+    EXPORT_AGAIN_TAG,
+    JOB_ID_TAG,
+    PARTITION_TAG,
+    REPAIR_TAG,
+    WORKER_TAG,
+    TableNames,
+)
 from ts_migration.orchestration.outcomes import (
     outcome_of_error,
     outcome_of_roll_up,
@@ -86,8 +93,9 @@ class Worker:
 
     def _window(self, task: Task, began: float) -> Outcome:
         names = TableNames.of(self._config, self._config.job(task.job))
+        again = {EXPORT_AGAIN_TAG: "the source holds other rows than were exported"} if task.export_again else {}
         result = self._definitions.resolve_job_def(names.job).execute_in_process(
-            partition_key=task.keys[0], instance=self._instance, tags=self._tags, raise_on_error=False
+            partition_key=task.keys[0], instance=self._instance, tags=self._tags | again, raise_on_error=False
         )
         return outcome_of_window(result, names, time.monotonic() - began)
 

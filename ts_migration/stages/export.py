@@ -37,17 +37,19 @@ def current_export(job: MigrationJob, place: TablePlace, window: Window, bucket:
 
 
 def _earlier(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
-    """The manifest of an export of the same table and range, whatever became of its files."""
+    """The manifest of an export of the same table and range, or of the range that grew to it, whatever its files do."""
     found = read_manifest(ExportManifest, bucket, place.window(window.key).manifest(STAGE))
-    same = found is not None and found.settings == export_settings(job) and found.window == window_range(window)
-    return found if same else None
+    if found is None or found.settings != export_settings(job) or found.window.start_ns != window.start_ns:
+        return None
+    return found if found.window.end_ns <= window.end_ns else None
 
 
 def _usable(
     place: TablePlace, window: Window, bucket: ExportBucket, found: ExportManifest | None
 ) -> ExportManifest | None:
-    """The manifest where its files are there or no longer needed."""
-    return found if found and export_is_usable(bucket, place.window(window.key), found) else None
+    """The manifest where it is of the whole window, and its files are there or no longer needed."""
+    whole = found is not None and found.window == window_range(window)
+    return found if found and whole and export_is_usable(bucket, place.window(window.key), found) else None
 
 
 def export_window(
@@ -134,7 +136,8 @@ def _refuse_lost_rows(job: MigrationJob, window: Window, query: TimestreamQuery,
     """
     if found is None:
         return
-    rows = rows_in(query, job.source_database, job.source_table, window)
+    exported = Window(found.window.start_ns, found.window.end_ns, window.key)
+    rows = rows_in(query, job.source_database, job.source_table, exported)
     if rows >= found.rows:
         return
     raise Refused(

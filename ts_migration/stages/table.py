@@ -9,6 +9,7 @@ from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.manifests import TableManifest, read_manifest, require_manifest
 from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.stages.growth import release_window
 from ts_migration.timestream.schema import ColumnRole, TableSchema
 from ts_migration.windows import Grid, Window, iso
 
@@ -18,8 +19,8 @@ def begin_table(
 ) -> tuple[TableManifest, Mapping]:
     """Grid and mapping of a job's table: frozen by the first call, the same ones in every later call.
 
-    A later call may change the end of the range where no window that was begun is cut differently by it: windows are
-    only appended, or only ones that nobody began are dropped. Anything else about grid or mapping is refused.
+    A later call may change the end of the range: windows are appended, the last one grows to a later end and is done
+    again (`growth`), or windows that nobody began are dropped. Anything else about grid or mapping is refused.
 
     Raises:
         Refused: the job's window, start or mapping differ from those the table was begun with; no exact mapping can be
@@ -27,6 +28,9 @@ def begin_table(
         Permanent: the source has drifted: it holds a measure or dimension that the frozen mapping does not know.
     """
     found, mapping = look_at_table(job, place, schema, bucket)
+    if found is not None and found.range_end_ns < job.end_time:
+        for window in _grown(job, found, place, bucket):
+            release_window(bucket, place, window)
     if found is None or found.range_end_ns != job.end_time:
         found = _manifest(job, mapping).write(bucket, place.table_manifest)
     return found, mapping
@@ -100,17 +104,27 @@ def _check_grid(job: MigrationJob, found: TableManifest, place: TablePlace, buck
     if job.end_time == found.range_end_ns:
         return
     old = Grid(found.cron, found.range_start_ns, found.range_end_ns)
-    differ = set(old) - set(job.grid)
-    begun = sorted(differ & set(_begun(old, place, bucket)))
-    if begun:
+    begun = sorted(_begun_otherwise(job, old, place, bucket))
+    if begun and job.end_time < found.range_end_ns:
         window = begun[0]
         raise Refused(
             f"end_time {iso(job.end_time)} cuts the window {window.key} differently, which was begun to its end at "
             f"{iso(window.end_ns)}",
             where=f"job {job.job_name!r}",
-            allowed="an end_time that only appends windows, or only drops windows that were not begun",
+            allowed="a later end_time, or one that only drops windows that were not begun",
             next_step=_way_out(job),
         )
+
+
+def _grown(job: MigrationJob, found: TableManifest, place: TablePlace, bucket: ExportBucket) -> set[Window]:
+    """Begun windows that a later end makes longer, as they were: the last one, unless it ended where the grid's did."""
+    return _begun_otherwise(job, Grid(found.cron, found.range_start_ns, found.range_end_ns), place, bucket)
+
+
+def _begun_otherwise(job: MigrationJob, old: Grid, place: TablePlace, bucket: ExportBucket) -> set[Window]:
+    """Begun windows of a former grid that the job's grid cuts differently or does not have."""
+    differ = set(old) - set(job.grid)
+    return differ & set(_begun(old, place, bucket)) if differ else set()
 
 
 def _begun(grid: Grid, place: TablePlace, bucket: ExportBucket) -> list[Window]:

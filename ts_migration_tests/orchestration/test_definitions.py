@@ -1,5 +1,6 @@
 """What a configuration becomes in Dagster: names, groups, checks and jobs; and that nothing is asked for it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -7,8 +8,11 @@ import pytest
 
 from ts_migration.config import MigrationConfig, parse_config
 from ts_migration.errors import Missing
+from ts_migration.orchestration.configured import configured_path
 from ts_migration.orchestration.names import TABLE_CHECKS, WINDOW_CHECKS, TableNames
-from ts_migration.orchestration.table_definitions import build_definitions, configured_path
+from ts_migration.orchestration.partitions import partitions_of
+from ts_migration.orchestration.table_definitions import build_definitions
+from ts_migration.windows import Grid, to_ns
 from ts_migration_tests.orchestration.scripted import without_environment
 
 JOB = """
@@ -75,7 +79,12 @@ def test_two_jobs_of_one_table_have_keys_and_jobs_of_their_own() -> None:
     }
     names = {found.name for found in definitions.resolve_all_job_defs() if not found.name.startswith("__")}
     assert names == {
-        f"{what}_grid__load__{name}" for what in ("migrate", "check", "roll_up") for name in ("the_early_one", "late")
+        "cutover",
+        *(
+            f"{what}_grid__load__{name}"
+            for what in ("migrate", "check", "roll_up")
+            for name in ("the_early_one", "late")
+        ),
     }
     assert groups(definitions) == {"load__the_early_one", "load__late", "migration"}
 
@@ -150,3 +159,11 @@ def test_the_configuration_is_the_named_one_then_the_folders_then_the_example(
         if name == "other.yaml":
             monkeypatch.setenv("TS_MIGRATION_CONFIG", name)
         assert configured_path() == Path(name)
+
+
+def test_a_window_that_is_not_over_yet_is_a_partition_of_its_table() -> None:
+    now = datetime.now(UTC)
+    start, end = now - timedelta(days=70), now + timedelta(days=70)
+    grid = Grid("0 0 1 * *", to_ns(start), to_ns(end))
+
+    assert tuple(partitions_of(grid).get_partition_keys()) == grid.keys

@@ -107,6 +107,14 @@ def test_small_windows_share_an_unload(rows: dict[str, int]) -> None:
     assert groups() == [Group((JANUARY, FEBRUARY, MARCH, APRIL), export_ahead=True)]
 
 
+def test_a_window_that_grew_is_exported_again_alone(rows: dict[str, int]) -> None:
+    done = {key: whole(key) for key in (JANUARY, FEBRUARY)}
+
+    found = _groups(JOB, list(JOB.grid)[1:], proof_with(done), SimpleNamespace(), frozenset({FEBRUARY}))
+
+    assert found == [Group((FEBRUARY,), export_again=True), Group((MARCH, APRIL), export_ahead=True)]
+
+
 def test_a_window_that_would_make_the_group_too_large_begins_the_next(rows: dict[str, int]) -> None:
     rows |= {FEBRUARY: 499_500}
 

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from ts_migration.errors import Missing, Permanent, Refused
+from ts_migration.influxdb.ledger import LoadIntent, intent_key, read_intent
+from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.manifests import TableManifest, read_manifest
-from ts_migration.stages.export import export_window
+from ts_migration.stages.export import current_export, export_window
 from ts_migration.stages.table import begin_table, frozen_mapping
 from ts_migration_tests.stages.source.tables import Source, multi, single
 
@@ -69,11 +71,37 @@ def test_a_later_end_that_only_appends_windows_is_taken(table: Source) -> None:
     assert read_manifest(TableManifest, table.bucket, table.place.table_manifest) == manifest
 
 
-def test_an_end_that_cuts_a_begun_window_differently_is_refused(table: Source) -> None:
+def test_a_later_end_lets_the_last_window_grow_and_its_export_no_longer_stands(table: Source) -> None:
     begun(table, end_time="2023-01-10T12:00:00Z")
     exported(table, 9, end_time="2023-01-10T12:00:00Z")
-    with pytest.raises(Refused, match=r"cuts the window 2023-01-10 differently.*end at 2023-01-10T12:00:00Z"):
-        begun(table, end_time="2023-02-01")
+
+    manifest, _ = begun(table, end_time="2023-02-01")
+
+    assert manifest.range_end_ns == table.job(end_time="2023-02-01").end_time
+    job = table.job(end_time="2023-02-01")
+    assert current_export(job, table.place, job.grid.window("2023-01-10"), table.bucket) is None
+
+
+def test_a_window_that_grew_is_asked_anew_whose_points_lie_in_its_new_part(table: Source) -> None:
+    short, own = table.job(end_time="2023-01-10T12:00:00Z"), table.place.window("2023-01-10")
+    begun(table, end_time="2023-01-10T12:00:00Z")
+    exported(table, 9, end_time="2023-01-10T12:00:00Z")
+    intent = LoadIntent(job="job", org="o", bucket="target", bucket_id="b", measurement="m", found_values=0)
+    intent.write(table.bucket, intent_key(own))
+
+    begun(table, end_time="2023-02-01")
+
+    grown = table.job(end_time="2023-02-01").grid.window("2023-01-10")
+    assert read_intent(table.bucket, own) is None
+    (part,) = strange_parts(grown, intent, read_own_ranges(table.bucket, table.place))
+    assert (part.start_ns, part.end_ns) == (short.end_time, grown.end_ns)
+
+
+def test_an_earlier_end_that_cuts_a_begun_window_is_refused(table: Source) -> None:
+    begun(table)
+    exported(table, 9)
+    with pytest.raises(Refused, match=r"cuts the window 2023-01-10 differently.*end at 2023-01-11T00:00:00Z"):
+        begun(table, end_time="2023-01-10T12:00:00Z")
 
 
 def test_an_end_that_cuts_a_window_differently_that_nobody_began_is_taken(table: Source) -> None:
