@@ -34,6 +34,7 @@ from ts_migration.config_yaml import read_yaml
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
 from ts_migration.objects import TablePlace
+from ts_migration.query_settings import QueryPair, QuerySettings, pair_problems
 from ts_migration.windows import Grid, iso
 
 DEFAULT_CONFIG = "migration_config.yaml"
@@ -192,6 +193,12 @@ class MigrationConfig(Section):
     migration_jobs: tuple[MigrationJob, ...] = Field(min_length=1, strict=False)
     migration_settings: MigrationSettings = Field(default_factory=MigrationSettings)
     validation_rules: ValidationRules = Field(default_factory=ValidationRules)
+    query_settings: QuerySettings = Field(default_factory=QuerySettings)
+    queries: tuple[QueryPair, ...] = Field(default=(), strict=False)
+
+    def queries_of(self, job: MigrationJob) -> tuple[QueryPair, ...]:
+        """The pairs that a job's table is asked, without the default ones."""
+        return tuple(pair for pair in self.queries if pair.job in (None, job.job_name, job.slug))
 
     def job(self, name: str) -> MigrationJob:
         """The job of a name or slug.
@@ -304,6 +311,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "validation_rules": ValidationRules,
     "mapping": MappingOptions,
     "rewrite": RewriteRules,
+    "query_settings": QuerySettings,
+    "queries": QueryPair,
 }
 
 
@@ -339,6 +348,8 @@ def _cross_problems(config: MigrationConfig) -> list[str]:
                     f"at most retention_days, {job.retention_days}d",
                 )
             )
+    names = tuple((job.job_name, job.slug) for job in config.migration_jobs)
+    problems += pair_problems(config.queries, names)
     return [*problems, *_name_problems(config), *_overlap_problems(config), *_bucket_problems(config)]
 
 

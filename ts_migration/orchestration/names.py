@@ -32,7 +32,7 @@ REVOKED = "taken back"
 """Metadata of a runless evaluation that says that a roll-up is not true any more."""
 REPORT_GROUP = "migration"
 """Asset group of what is of no single table."""
-TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality")
+TABLE_CHECKS = ("all_windows_proven", "totals", "cardinality", "query_equivalence", "query_performance")
 """The checks of a whole table, on `migrated`."""
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.failures import told_to_dagster
 from ts_migration.orchestration.names import REPORT_GROUP, TABLE_CHECKS, TableNames
-from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.window_checks import verdict_result
 from ts_migration.stages.roll_up import roll_up
 
@@ -28,10 +28,14 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
         check_specs=[dg.AssetCheckSpec(name, asset=names.migrated) for name in TABLE_CHECKS],
     )
     def migrated(
-        context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
+        context: dg.AssetExecutionContext,
+        export_bucket: ExportBucketResource,
+        timestream: TimestreamResource,
+        influxdb: InfluxDBResource,
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster(context, config.migration_settings):
-            rolled = roll_up(config, job, export_bucket.bucket(), influxdb.target())
+            query = timestream.query(config.migration_settings)
+            rolled = roll_up(config, job, export_bucket.bucket(), influxdb.target(), query)
             return dg.MaterializeResult(
                 metadata={
                     "windows": rolled.windows,

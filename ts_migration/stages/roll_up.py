@@ -14,6 +14,8 @@ from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
+from ts_migration.stages.queries import ask_queries
+from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.validation.table import TableTotals, check_table
 from ts_migration.windows import Window
 
@@ -43,12 +45,14 @@ class MigratedManifest(Manifest):
     """unchecked: the job has validation_enabled: false."""
 
 
-def roll_up(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target) -> MigratedManifest:
+def roll_up(
+    config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, target: Target, query: TimestreamQuery
+) -> MigratedManifest:
     """Judge a whole table, set the bucket's retention where the job names one, and write `migrated.json`.
 
     Raises:
         Permanent: a window is not settled.
-        Transient: InfluxDB or S3 failed for now.
+        Transient: Timestream, InfluxDB or S3 failed for now.
     """
     settings = config.migration_settings
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
@@ -58,6 +62,7 @@ def roll_up(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, ta
     totals = retrying(lambda: _totals(job, target), policy)
     results = [window.result for window in proof.windows]
     verdicts = check_table(results, len(job.grid), totals, config.validation_rules.record_count_tolerance)
+    verdicts += ask_queries(config, job, proof, bucket, target, query).verdicts
     if job.retention_days and all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts):
         seconds = job.retention_days * _DAY_S
         retrying(lambda: set_retention(target, job.target_bucket, seconds), policy)

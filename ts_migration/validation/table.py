@@ -15,6 +15,8 @@ class TableCheck(StrEnum):
     ALL_WINDOWS_PROVEN = "all_windows_proven"
     TOTALS = "totals"
     CARDINALITY = "cardinality"
+    QUERY_EQUIVALENCE = "query_equivalence"
+    QUERY_PERFORMANCE = "query_performance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ def test_a_table_is_proven_and_rolled_up(whole: Migration) -> None:
     proof = proof_of(whole.config, whole.job, whole.stack.bucket)
     assert proof.status is WindowStatus.PROVEN
     assert (proof.rows, proof.points) == (472, 472)
-    rolled = roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target)
+    rolled = roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target, whole.stack.query)
     assert rolled.status == "proven"
     assert (rolled.windows, rolled.rows, rolled.series) == (2, 472, 2)
     assert rolled.values == proof.values == sum(
@@ -277,7 +277,7 @@ def test_a_point_outside_every_check_window_is_found_by_no_window_but_a_stale_pr
     # The same points again: the load's manifest differs only in what it took, and the old verdicts did not see it.
     assert [window.status for window in proof.windows] == [WindowStatus.PROVEN, WindowStatus.STALE]
     with pytest.raises(Permanent, match="1 of 2 windows are not proven"):
-        roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target)
+        roll_up(whole.config, whole.job, whole.stack.bucket, whole.stack.target, whole.stack.query)
 
 
 def test_the_retention_is_set_when_the_table_is_done(stack: Stack) -> None:
@@ -287,5 +287,5 @@ def test_the_retention_is_set_when_the_table_is_done(stack: Stack) -> None:
     for index in (0, 1):
         migration.run(index)
     assert find(stack.target, migration.job.target_bucket).retention_s == 0
-    roll_up(migration.config, migration.job, stack.bucket, stack.target)
+    roll_up(migration.config, migration.job, stack.bucket, stack.target, stack.query)
     assert find(stack.target, migration.job.target_bucket).retention_s == 36500 * 86_400
