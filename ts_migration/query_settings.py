@@ -6,7 +6,7 @@ What a placeholder may stand in which language is decided here; what is put in i
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ts_migration.config_values import Section, Text
 
@@ -41,6 +41,15 @@ def _known_placeholders(language: str, text: str) -> str:
     return text
 
 
+def _number(value: object) -> object:
+    """A number; YAML takes `1e-9` for text, and only `1.0e-9` for a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
 TimestreamText = Annotated[Text, AfterValidator(lambda text: _known_placeholders("timestream", text))]
 FluxText = Annotated[Text, AfterValidator(lambda text: _known_placeholders("flux", text))]
 InfluxQLText = Annotated[Text, AfterValidator(lambda text: _known_placeholders("influxql", text))]
@@ -59,10 +68,10 @@ class QueryPair(Section):
     """Column of Timestream's answer -> that of InfluxDB's, where the names differ."""
     order: Literal["any", "same"] = "any"
     """same: rows must come in the same order; any: they are compared as sets."""
-    relative_tolerance: float = Field(default=RELATIVE_TOLERANCE, ge=0, lt=1)
+    relative_tolerance: Number = Field(default=RELATIVE_TOLERANCE, ge=0, lt=1)
     """Of floats; integers, times, strings and booleans must be equal."""
-    absolute_tolerance: float = Field(default=0.0, ge=0)
-    max_latency_ms: float | None = Field(default=None, gt=0)
+    absolute_tolerance: Number = Field(default=0.0, ge=0)
+    max_latency_ms: Number | None = Field(default=None, gt=0)
     """Milliseconds that 95 of 100 answers of InfluxDB may take; None: only measured."""
     runs: int = Field(default=RUNS, ge=1, le=MAX_RUNS)
     """How often each system is asked."""
@@ -81,7 +90,7 @@ class QuerySettings(Section):
 
     default_queries: bool = True
     """Whether every table is asked the two queries of the migration guide."""
-    max_latency_ms: float | None = Field(default=None, gt=0)
+    max_latency_ms: Number | None = Field(default=None, gt=0)
     """As of a pair, of the default queries."""
     runs: int = Field(default=RUNS, ge=1, le=MAX_RUNS)
     """As of a pair, of the default queries."""

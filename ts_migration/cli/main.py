@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ts_migration.cli import execute, local, plan, quarantine, report, reset, status, validate
+from ts_migration.cli import execute, local, plan, quarantine, queries, report, reset, status, validate
 from ts_migration.cli.console import error_line
 from ts_migration.errors import ExitCode, MigrationError
 
@@ -33,6 +33,7 @@ app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
+app.command("queries")(queries.queries)
 app.command("report")(report.report)
 app.command("reset")(reset.reset)
 

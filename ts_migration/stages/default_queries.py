@@ -18,6 +18,7 @@ from ts_migration.timestream.quoting import identifier, in_window, literal, tabl
 from ts_migration.validation.query_answers import AnswerRules
 from ts_migration.windows import Window, iso
 
+MEANS = "last 24 h, mean of every hour"
 POINTS_A_SERIES = 10
 DAY_NS = 24 * HOUR_NS
 _MEASURE_NAME = identifier("measure_name")
@@ -46,18 +47,21 @@ class Scope:
         """Sources of the fields that have a mean in both systems."""
         return tuple(source for source in self.fields if source.field not in self.too_large)
 
-    @property
-    def unasked(self) -> tuple[str, ...]:
-        """What is not asked, a line each."""
-        names = ", ".join(map(repr, sorted(self.too_large)))
-        reason = "their sum of a day passes 64 bits, where InfluxDB's wraps around"
-        return (f"last 24 h, mean of every hour: not asked for {names}: {reason}",) if names else ()
+
+def looked_at(place: QueryPlace) -> Window:
+    """The day whose fields and series are asked for: it ends with the newest record's hour, within the job's range."""
+    hour_end = -(-place.anchor_ns // HOUR_NS) * HOUR_NS
+    return Window(max(hour_end - DAY_NS, place.start_ns), min(hour_end, place.end_ns))
 
 
 def last_day(place: QueryPlace) -> Window:
-    """`range(start: -24h)` at the end of the newest record's hour: every hour of it is whole on both sides."""
-    end = place.rounded_up(HOUR_NS)
-    return Window(end - DAY_NS, end)
+    """`range(start: -24h)` of the same day.
+
+    It begins with a whole hour: Flux names a window that the range cuts by the cut, bin() by the hour. So it is empty
+    where the job's range holds less than that.
+    """
+    day = looked_at(place)
+    return Window(-(-day.start_ns // HOUR_NS) * HOUR_NS, day.end_ns)
 
 
 def default_questions(
@@ -77,10 +81,23 @@ def default_questions(
     for fields, what in ((floats, ""), (integers, ", integers")):
         if fields:
             found.append(question(f"last hour, limit 10{what}", texts.first_sql(fields), texts.first_flux(fields)))
-    if scope.averaged:
+    if scope.averaged and not last_day(place).empty:
         sql, text = texts.mean_sql(scope.averaged), texts.mean_flux(scope.averaged)
-        found.append(question("last 24 h, mean of every hour", sql, text, texts.scale))
+        found.append(question(MEANS, sql, text, texts.scale))
     return tuple(found)
+
+
+def default_unasked(place: QueryPlace, scope: Scope) -> tuple[str, ...]:
+    """What of the guide's queries is not asked about a table, and why; a line each."""
+    lines = []
+    if scope.too_large:
+        names = ", ".join(map(repr, sorted(scope.too_large)))
+        lines.append(
+            f"{MEANS}: not asked for {names}: their sum of a day passes 64 bits, where InfluxDB's wraps around"
+        )
+    if last_day(place).empty:
+        lines.append(f"{MEANS}: not asked: the job's range has no whole hour before the end of the data")
+    return tuple(lines)
 
 
 def feeds(source: FieldSource) -> str:
@@ -148,7 +165,7 @@ class _Texts:
     def _last_hour(self, fields: Sequence[FieldSource]) -> Window:
         """`range(start: -1h)` at the newest value of the fields: integers may have ended before floats."""
         end = max(self.scope.newest[source.field] for source in fields) + 1
-        return Window(end - HOUR_NS, end)
+        return Window(max(end - HOUR_NS, self.place.start_ns), end)
 
     def _named_tags(self) -> str:
         return "".join(f", {own} AS {identifier(tag.tag)}" for own, tag in zip(self._own, self.tags, strict=True))

@@ -16,7 +16,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import VerdictRecord
 from ts_migration.objects import ExportBucket
-from ts_migration.stages.default_queries import default_questions
+from ts_migration.stages.default_queries import default_questions, default_unasked
 from ts_migration.stages.proof import TableProof, WindowStatus
 from ts_migration.stages.query_scope import find_place, find_scope
 from ts_migration.stages.questions import Question, configured_question
@@ -36,11 +36,13 @@ class TableQueries:
     """What asking a table's questions came to.
 
     Attributes:
+        questions: as they were asked.
         results: question by question.
         unasked: why questions that every table is asked were not.
         kept_out: whether windows of the table only passed, so that rows may be missing for a reason that is known.
     """
 
+    questions: tuple[Question, ...] = ()
     results: tuple[QueryResult, ...] = ()
     unasked: tuple[str, ...] = ()
     kept_out: bool = False
@@ -72,7 +74,7 @@ def ask_queries(
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
     asker = Asker(query, target, job.target_bucket, policy)
     results = tuple(asker.result(question) for question in questions)
-    return TableQueries(results, tuple(unasked), proof.status is WindowStatus.PASSED)
+    return TableQueries(tuple(questions), results, tuple(unasked), proof.status is WindowStatus.PASSED)
 
 
 def _questions(
@@ -94,7 +96,7 @@ def _questions(
             unasked.append(numeric.problem)
         else:
             questions += default_questions(numeric.place, mapping, numeric.scope, config.query_settings)
-            unasked += numeric.scope.unasked
+            unasked += default_unasked(numeric.place, numeric.scope)
     questions += [configured_question(pair, found.place) for pair in pairs]
     return questions, unasked
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ts_migration.config import MigrationJob
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping
-from ts_migration.stages.default_queries import Scope, as_double, feeds, last_day, tag_value
+from ts_migration.stages.default_queries import Scope, as_double, feeds, looked_at, tag_value
 from ts_migration.stages.proof import TableProof, WindowProof
 from ts_migration.stages.query_texts import QueryPlace
 from ts_migration.timestream.query import TimestreamQuery
@@ -38,8 +38,10 @@ class Found:
 
 def find_place(job: MigrationJob, proof: TableProof, query: TimestreamQuery) -> Found:
     """What the placeholders of a table's queries stand for."""
-    window = _last(window for window in proof.windows if window.rows)
+    window = _last(window for window in proof.windows if window.loaded and window.rows)
     if window is None:
+        if not any(window.loaded for window in proof.windows):
+            return Found(problem="no window is loaded: `ts-migration execute` does that")
         return Found(problem="the table has no record in the job's range, so there is nothing to ask")
     newest = _newest_ns(job, query, window, "")
     if newest is None:
@@ -55,7 +57,7 @@ def find_scope(
     if not numeric:
         return Found(problem=f"the table has no numeric field, so the default queries cannot be asked; {_ADD}")
     keys = {source.field for source in numeric}
-    window = _last(window for window in proof.windows if any(window.values.get(key) for key in keys))
+    window = _last(one for one in proof.windows if one.loaded and any(one.values.get(key) for key in keys))
     if window is None:
         return Found(problem=f"no numeric field has a value in the job's range; {_ADD}")
     fullest = sorted(keys, key=lambda key: (-window.values.get(key, 0), key))[:_CANDIDATES]
@@ -90,7 +92,7 @@ def _scope(
         f"sum(CASE WHEN {feeds(source)} THEN abs({as_double(source)}) END) AS size_{at}"
         for at, source in enumerate(candidates)
     )
-    table, day = table_name(place.database, place.table), in_window(last_day(place))
+    table, day = table_name(place.database, place.table), in_window(looked_at(place))
     row = next(iter(query.rows(f"SELECT {asked} FROM {table} WHERE {day}")))  # noqa: S608 - quoted
     there: dict[str, int] = {}
     too_large = set()
@@ -122,7 +124,7 @@ def _series(
     sql = (
         f"SELECT {own}, max(at_time) AS newest FROM ("  # noqa: S608 - quoted
         f'SELECT "time" AS at_time, {tags} FROM {table_name(place.database, place.table)} '
-        f"WHERE {in_window(last_day(place))} AND ({' OR '.join(map(feeds, candidates))})"
+        f"WHERE {in_window(looked_at(place))} AND ({' OR '.join(map(feeds, candidates))})"
         f") GROUP BY {own} ORDER BY max(at_time) DESC, {own} LIMIT {MOST_SERIES + 1}"
     )
     rows = query.rows(sql)

@@ -50,8 +50,8 @@ class QueryPlace:
         return self.anchor_ns
 
     def rounded_up(self, size_ns: int) -> int:
-        """The end of the bin, counted from 1970, that the newest record lies in."""
-        return -(-self.anchor_ns // size_ns) * size_ns
+        """The end of the bin, counted from 1970, that the newest record lies in; no later than the job's range."""
+        return min(-(-self.anchor_ns // size_ns) * size_ns, self.end_ns)
 
 
 def timestream_text(text: str, place: QueryPlace) -> str:

@@ -251,3 +251,20 @@ def test_a_table_is_rolled_up_with_its_queries(plants: Migration) -> None:
 def test_a_job_without_validation_is_asked_nothing_and_stays_unchecked(plants: Migration) -> None:
     unchecked = plants.changed(validation_enabled=False)
     assert asked(unchecked).unasked == ("validation_enabled is false: nothing is asked",)
+
+
+def test_a_range_that_begins_and_ends_within_an_hour_is_asked_for_its_own_rows_alone(plants: Migration) -> None:
+    migration = migration_of(
+        plants.stack, hourly(6), start_time="2023-01-01T02:20:00Z", end_time="2023-01-01T04:40:00Z"
+    )
+    assert migration.run().status == "proven"
+    assert found(asked(migration)) == {
+        "last hour, limit 10": "8 rows, the same in both",
+        "last hour, limit 10, integers": "6 rows, the same in both",
+        "last 24 h, mean of every hour": "8 rows, the same in both",
+    }
+    short = migration_of(plants.stack, hourly(6), start_time="2023-01-01T02:20:00Z", end_time="2023-01-01T02:50:00Z")
+    assert short.run().status == "proven"
+    queries = asked(short)
+    assert [result.same for result in queries.results] == [True, True]
+    assert "no whole hour" in queries.unasked[0]
