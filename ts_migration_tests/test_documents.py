@@ -12,6 +12,7 @@ from ts_migration.config import (
     RewriteRules,
     ValidationRules,
 )
+from ts_migration.query_settings import QueryPair, QuerySettings
 from ts_migration_tests.embedded_stack import CHECKOUT
 
 SECTIONS = {
@@ -20,6 +21,8 @@ SECTIONS = {
     "mapping.rewrite": RewriteRules,
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
+    "query_settings": QuerySettings,
+    "queries": QueryPair,
 }
 
 

@@ -83,10 +83,14 @@ class Comparison:
         if self.problems:
             return "; ".join(self.problems)
         if self.same:
-            return f"{self.source_rows:,} rows, the same in both"
+            return f"{_rows(self.source_rows)}, the same in both"
         counts = {"only in Timestream": self.missing, "only in InfluxDB": self.extra, "different": self.different}
         told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        return f"{self.source_rows:,} rows in Timestream, {self.target_rows:,} in InfluxDB: {told}"
+        return f"{_rows(self.source_rows)} in Timestream, {self.target_rows:,} in InfluxDB: {told}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def compare_answers(source: pl.DataFrame, target: pl.DataFrame, rules: AnswerRules) -> Comparison:
