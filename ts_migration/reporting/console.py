@@ -3,15 +3,16 @@
 Draws; prints nothing itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ts_migration.manifests import VerdictRecord
 from ts_migration.reporting.html import duration_text
-from ts_migration.reporting.results import MigrationResults, TableResult, WindowResult
+from ts_migration.reporting.results import MigrationResults, TableResult
 
 STYLES = {"proven": "bold green", "passed": "yellow", "failed": "bold red", "stale": "yellow", "missing": "dim"}
 """Status -> style; the word itself is always there, for logs and for people who see no colours."""
@@ -60,10 +61,10 @@ def windows_table(table: TableResult, *, limit: int | None = None) -> Table:
     return drawn
 
 
-def verdicts_table(window: WindowResult) -> Table:
-    """The checks of one window with the first of their evidence."""
+def verdicts_table(checks: Iterable[VerdictRecord]) -> Table:
+    """Checks of one window or table with the first of their evidence."""
     drawn = _table("Check", "Verdict", "Expected", "Actual", "Difference")
-    for check in window.checks:
+    for check in checks:
         word = "failed" if not check.passed else ("passed" if check.severity == "WARN" else "proven")
         verdict = "failed" if not check.passed else ("by tolerance" if check.severity == "WARN" else "passed")
         difference = check.difference + (f", broken by the {check.stage}" if check.stage else "")
@@ -82,7 +83,7 @@ def verdicts_table(window: WindowResult) -> Table:
 
 
 def report(results: MigrationResults) -> Group:
-    """The summary, then the windows that are not proven with their checks."""
+    """The summary, then what failed of whole tables and the windows that are not proven, with their checks."""
     return Group(summary_table(results), *_open_windows(results))
 
 
@@ -93,10 +94,13 @@ def status_text(status: str) -> Text:
 
 def _open_windows(results: MigrationResults) -> Iterator[Text | Table]:
     for table in results.tables:
+        if failed := [check for check in table.table_checks if not check.passed]:
+            yield Text(f"\n{table.job}, whole table", style=STYLES[table.status])
+            yield verdicts_table(failed)
         judged = [window for window in table.windows if window.status in ("failed", "passed") and window.checks]
         for window in judged[:SHOWN_WINDOWS]:
             yield Text(f"\n{table.job}, window {window.key}: {window.reason}", style=STYLES[window.status])
-            yield verdicts_table(window)
+            yield verdicts_table(window.checks)
         left = len(judged) - SHOWN_WINDOWS
         if left > 0:
             yield Text(f"{table.job}: {left:,} more windows are not proven; the report has them all", style="dim")

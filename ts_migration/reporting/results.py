@@ -53,7 +53,7 @@ class TableResult(_Value):
     source: str = Field(description="Database and table in Timestream.")
     bucket: str
     measurement: str
-    status: Status = Field(description="The worst of its windows.")
+    status: Status = Field(description="The worst of its windows and of the checks of the whole table.")
     statuses: dict[str, int] = Field(description="Status -> windows.")
     rows: int
     points: int
@@ -130,7 +130,7 @@ def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()
         source=proof.source,
         bucket=proof.bucket,
         measurement=proof.measurement,
-        status=proof.status.value,
+        status=_with_table_checks(proof.status.value, table_checks),
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
@@ -143,6 +143,14 @@ def table_result(proof: TableProof, table_checks: tuple[VerdictRecord, ...] = ()
         windows=windows,
         table_checks=table_checks,
     )
+
+
+def _with_table_checks(status: Status, checks: Sequence[VerdictRecord]) -> Status:
+    """The worst of a table's windows and of its own checks: an error fails it, a warning leaves it passed."""
+    failed = {check.severity for check in checks if not check.passed}
+    if not failed:
+        return status
+    return min(status, "failed" if "ERROR" in failed else "passed", key=_WORST.index)
 
 
 def _window_result(window: WindowProof) -> WindowResult:

@@ -14,7 +14,7 @@ from ts_migration.errors import MigrationError, Permanent, Transient
 from ts_migration.influxdb.answers import flux_answer, influxql_answer
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.manifests import VerdictRecord
+from ts_migration.manifests import VerdictRecord, fingerprint
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.default_queries import default_questions, default_unasked
 from ts_migration.stages.proof import TableProof, WindowStatus
@@ -75,6 +75,12 @@ def ask_queries(
     asker = Asker(query, target, job.target_bucket, policy)
     results = tuple(asker.result(question) for question in questions)
     return TableQueries(tuple(questions), results, tuple(unasked), proof.status is WindowStatus.PASSED)
+
+
+def queries_fingerprint(config: MigrationConfig, job: MigrationJob) -> str:
+    """Fingerprint of all that the configuration says of a table's queries."""
+    pairs = [pair.model_dump(mode="json") for pair in config.queries_of(job)]
+    return fingerprint(pairs, config.query_settings.model_dump(mode="json"))
 
 
 def _questions(

@@ -14,7 +14,7 @@ from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
-from ts_migration.stages.queries import ask_queries
+from ts_migration.stages.queries import TableQueries, ask_queries, queries_fingerprint
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.validation.table import TableTotals, check_table
 from ts_migration.windows import Window
@@ -43,6 +43,18 @@ class MigratedManifest(Manifest):
     verdicts: tuple[VerdictRecord, ...]
     status: Literal["proven", "passed", "failed", "unchecked"]
     """unchecked: the job has validation_enabled: false."""
+    queries: str = ""
+    """Fingerprint of the queries that were asked."""
+
+    def verdicts_now(self, config: MigrationConfig, job: MigrationJob) -> tuple[VerdictRecord, ...]:
+        """The verdicts; those about queries that the configuration has changed since do not stand any more."""
+        if self.queries == queries_fingerprint(config, job):
+            return self.verdicts
+        changed = TableQueries(
+            unasked=("`queries` was changed since they were asked: `ts-migration execute` or `validate` asks anew",)
+        )
+        anew = {verdict.check: verdict for verdict in changed.verdicts}
+        return tuple(anew.get(verdict.check, verdict) for verdict in self.verdicts)
 
 
 def roll_up(
@@ -83,6 +95,7 @@ def roll_up(
         series=totals.series,
         verdicts=verdicts,
         status=_status(job, proof, verdicts),
+        queries=queries_fingerprint(config, job),
     ).write(bucket, config.place(job).migrated)
 
 

@@ -246,6 +246,12 @@ def test_a_table_is_rolled_up_with_its_queries(plants: Migration) -> None:
     checks = {verdict.check: verdict for verdict in rolled.verdicts}
     assert checks["query_equivalence"].actual == "3 of 3 alike"
     assert checks["query_performance"].expected == "measured; no max_latency_ms is set"
+    assert rolled.verdicts_now(plants.config, plants.job) == rolled.verdicts
+    other = plants.config.model_copy(update={"queries": (QueryPair(**PEAKS, influxql=PEAKS_INFLUXQL),)})
+    stale = {verdict.check: verdict for verdict in rolled.verdicts_now(other, plants.job)}
+    assert stale["totals"].passed
+    assert not stale["query_equivalence"].passed
+    assert "changed since" in stale["query_performance"].evidence[0]
 
 
 def test_a_job_without_validation_is_asked_nothing_and_stays_unchecked(plants: Migration) -> None:
