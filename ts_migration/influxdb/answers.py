@@ -55,7 +55,7 @@ def flux_answer(target: Target, query: str) -> pl.DataFrame:
             response.release_conn()
         else:
             response.close()
-    return frame_of_csv(bytes(content).decode("utf-8", "replace"), where=target.url)
+    return frame_of_csv(target.clean(bytes(content).decode("utf-8", "replace")), where=target.url)
 
 
 def influxql_answer(target: Target, bucket: str, query: str, most_rows: int) -> pl.DataFrame:

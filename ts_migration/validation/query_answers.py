@@ -11,8 +11,8 @@ import polars as pl
 
 from ts_migration.windows import iso
 
-EXAMPLES = 6
-"""Rows of each answer that are shown where they differ."""
+EXAMPLES = 3
+"""Rows of each kind of difference that are shown."""
 _OTHER_NAMES = {"time": "_time"}
 """Columns that the systems name differently by themselves."""
 _BESIDE = frozenset({"_start", "_stop", "_time", "_measurement", "_field", "time"})

@@ -89,9 +89,8 @@ def query_verdicts(
 def _equivalence(results: Sequence[QueryResult], unasked: Sequence[str], kept_out: bool) -> VerdictRecord:
     """Every pair gave the same answer. That nothing could be asked is no pass, and blocks nothing but the proof."""
     unlike = [result for result in results if not result.same]
-    lines: list[str] = []
+    lines = [f"{result.name}: {result.summary}" for result in unlike]
     for result in unlike:
-        lines.append(f"{result.name}: {result.summary}")
         lines += [f"{result.name}: {line}" for line in (result.comparison.examples if result.comparison else ())]
     lines += unasked
     lines += [f"{result.name}: {result.summary}" for result in results if result.same]

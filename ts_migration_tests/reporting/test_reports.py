@@ -114,6 +114,19 @@ def test_the_whole_tables_checks_are_in_json_and_report() -> None:
     assert "field &#39;f&#39; differs" in report_html(found)
 
 
+def test_a_check_of_the_whole_table_that_fails_is_a_status_and_shown_with_its_evidence() -> None:
+    def with_check(**values: object) -> MigrationResults:
+        checks = {proof().job: (verdict("query_equivalence", evidence=("peak: 1 different",), **values),)}
+        return results_of([proof(failed=False)], "validation", table_checks=checks)
+
+    assert with_check(passed=True).status == "proven"
+    assert with_check(passed=False, severity="WARN").status == "passed"
+    failed = with_check(passed=False)
+    assert failed.status == failed.tables[0].status == "failed"
+    assert "whole table" in drawn(report(failed))
+    assert "peak: 1 different" in drawn(report(failed))
+
+
 def drawn(what: object) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(what)
