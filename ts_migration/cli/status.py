@@ -33,6 +33,8 @@ def status(config: ConfigOption = None) -> None:
             shown = ", ".join(one.failed[:10])
             more = f" and {len(one.failed) - 10} more" if len(one.failed) > 10 else ""
             say(f"{one.job}: failed windows: {shown}{more}")
+        if one.failed_checks:
+            say(f"{one.job}: checks of the whole table that failed: {', '.join(one.failed_checks)}")
         if one.last_error:
             say(f"{one.job}: last error: {one.last_error}")
     if any(one.failed for one in found):
@@ -42,5 +44,5 @@ def status(config: ConfigOption = None) -> None:
         note("next: ts-migration execute loads again what is not in the bucket any more")
         raise typer.Exit(ExitCode.FAILED)
     if any(not one.proven for one in found):
-        note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")
+        note("next: ts-migration execute names what stands in the way of a proof; ts-migration report shows it")
         raise typer.Exit(ExitCode.FAILED)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from ts_migration.orchestration.names import REVOKED, ROLLED_BACK_TAG, TableNames
+from ts_migration.orchestration.names import REVOKED, ROLLED_BACK_TAG, TABLE_CHECKS, TableNames
 from ts_migration.orchestration.versions import is_made_from, is_rolled_back, latest_versions
 
 
@@ -110,6 +110,15 @@ def table_check(instance: dg.DagsterInstance, names: TableNames) -> TableCheckSt
     metadata = event.asset_check_evaluation_data.metadata if event else {}
     passed = records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED
     return TableCheckState(passed, records[0].id if REVOKED in metadata else 0)
+
+
+def failed_table_checks(instance: dg.DagsterInstance, names: TableNames) -> tuple[str, ...]:
+    """Checks of the whole table that failed last, warnings among them."""
+    keys = [dg.AssetCheckKey(names.migrated, name) for name in TABLE_CHECKS]
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    return tuple(
+        key.name for key in keys if key in latest and latest[key].status is AssetCheckExecutionRecordStatus.FAILED
+    )
 
 
 def _chained_partitions(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:

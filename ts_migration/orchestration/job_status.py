@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.orchestration.check_state import table_check, table_state
+from ts_migration.orchestration.check_state import failed_table_checks, table_check, table_state
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -27,6 +27,8 @@ class JobStatus:
     last_error: str
     proven: bool = True
     """Whether the roll-up found every window proven: windows with quarantined rows are green, and only passed."""
+    failed_checks: tuple[str, ...] = ()
+    """Checks of the whole table that failed, warnings among them."""
     revoked: bool = False
     """The roll-up was taken back since: a window's checks are green and speak of a bucket that is gone."""
 
@@ -56,6 +58,7 @@ def status(config: MigrationConfig) -> list[JobStatus]:
 def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
     names = TableNames.of(config, job)
     state = table_state(instance, names, job.grid.keys)
+    failed_checks = failed_table_checks(instance, names) if state.rolled_up else ()
     return JobStatus(
         job=job.slug,
         source=job.source,
@@ -67,6 +70,7 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
         revoked=bool(state.revoked),
-        proven=not state.rolled_up or table_check(instance, names).passed,
+        proven=not state.rolled_up or (table_check(instance, names).passed and not failed_checks),
+        failed_checks=failed_checks,
         last_error="" if state.complete else last_error_of(instance, names),
     )

@@ -77,6 +77,10 @@ def test_a_query_with_two_answers_is_shown_with_both_and_keeps_the_table_from_be
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert "query_equivalence (peak: 1 row in Timestream, 1 in InfluxDB: 1 different)" in failed.stderr
     assert re.search(r"load_data +failed +2 of 2 proven", failed.stdout)
+    status = migrated.run("status")
+    assert status.returncode == 1
+    assert "migrated, not proven" in status.stdout
+    assert "load-data-job: checks of the whole table that failed: query_equivalence" in status.stdout
 
     migrated.write_config(jobs + WRONG_PAIR.replace("min(", "max("), "queries.yaml")
     mended = migrated.run("execute", "--config", "queries.yaml")
