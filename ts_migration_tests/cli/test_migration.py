@@ -57,7 +57,9 @@ def test_a_report_can_be_had_at_any_time(migrated):
 WRONG_PAIR = """
 queries:
   - name: peak
-    timestream: SELECT max(measure_value::double) AS "peak" FROM {{database}}.{{table}} WHERE time >= {{anchor - 7d}}
+    timestream: |
+      SELECT max(measure_value::double) AS "peak" FROM {{database}}.{{table}}
+      WHERE time >= {{anchor - 7d}} AND time < {{anchor}}
     influxql: SELECT min(load_mw) AS peak FROM {{measurement}} WHERE time >= {{anchor - 7d}} AND time < {{anchor}}
 query_settings:
   runs: 1
