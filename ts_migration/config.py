@@ -36,6 +36,7 @@ from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
 from ts_migration.objects import TablePlace
+from ts_migration.query_settings import QueryPair, QuerySettings, pair_problems
 from ts_migration.windows import Grid, iso
 
 DEFAULT_CONFIG = "migration_config.yaml"
@@ -206,6 +207,12 @@ class MigrationConfig(Section):
     migration_settings: MigrationSettings = Field(default_factory=MigrationSettings)
     validation_rules: ValidationRules = Field(default_factory=ValidationRules)
     cutover: CutoverSettings = Field(default_factory=CutoverSettings)
+    query_settings: QuerySettings = Field(default_factory=QuerySettings)
+    queries: tuple[QueryPair, ...] = Field(default=(), strict=False)
+
+    def queries_of(self, job: MigrationJob) -> tuple[QueryPair, ...]:
+        """The pairs that a job's table is asked, without the default ones."""
+        return tuple(pair for pair in self.queries if pair.job in (None, job.job_name, job.slug))
 
     def job(self, name: str) -> MigrationJob:
         """The job of a name or slug.
@@ -322,6 +329,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "request": WebhookRequest,
     "on_revert": WebhookRequest,
     **ACTIONS,
+    "query_settings": QuerySettings,
+    "queries": QueryPair,
 }
 
 
@@ -358,6 +367,8 @@ def _cross_problems(config: MigrationConfig) -> list[str]:
                 )
             )
     problems += job_problems(config.cutover, [job.placeholders for job in config.migration_jobs])
+    names = tuple((job.job_name, job.slug) for job in config.migration_jobs)
+    problems += pair_problems(config.queries, names)
     return [*problems, *_name_problems(config), *_overlap_problems(config), *_bucket_problems(config)]
 
 

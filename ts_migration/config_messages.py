@@ -99,6 +99,10 @@ def _subject(location: list[Any], raw: dict[Any, Any]) -> tuple[str, list[Any]]:
             f"{_ACTION}{location[2] + 1}{f' ({location[3]})' if known_type else ''}: ",
             location[4:] or ["entry"],
         )
+    if len(location) >= 2 and location[0] == "queries" and isinstance(location[1], int):
+        pairs = raw.get("queries")
+        pair = pairs[location[1]] if isinstance(pairs, list) and location[1] < len(pairs) else None
+        return f"{query_label(location[1], pair)}: ", location[2:] or ["entry"]
     return "", location
 
 
@@ -106,6 +110,12 @@ def job_label(index: int, job: object) -> str:
     """A job as messages name it: by its name, or by its place in the list where it has none."""
     name = job.get("job_name") if isinstance(job, dict) else None
     return f"job {name!r}" if isinstance(name, str) and name else f"job number {index + 1}"
+
+
+def query_label(index: int, pair: object) -> str:
+    """A query as messages name it, as `job_label` does jobs."""
+    name = pair.get("name") if isinstance(pair, dict) else None
+    return f"query {name!r}" if isinstance(name, str) and name else f"query number {index + 1}"
 
 
 def _nearest(location: list[Any], sections: Mapping[str, type[BaseModel]]) -> str:

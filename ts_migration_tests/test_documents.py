@@ -15,6 +15,7 @@ from ts_migration.config import (
     parse_config,
 )
 from ts_migration.cutover_settings import ACTIONS, CutoverSettings
+from ts_migration.query_settings import QueryPair, QuerySettings
 from ts_migration_tests.embedded_stack import CHECKOUT
 
 SECTIONS = {
@@ -24,6 +25,8 @@ SECTIONS = {
     "migration_settings": MigrationSettings,
     "validation_rules": ValidationRules,
     "cutover": CutoverSettings,
+    "query_settings": QuerySettings,
+    "queries": QueryPair,
 }
 
 

@@ -23,6 +23,7 @@ from ts_migration.cli import (
     local,
     plan,
     quarantine,
+    queries,
     repair,
     report,
     reset,
@@ -50,6 +51,7 @@ app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)
 app.command("repair")(repair.repair)
+app.command("queries")(queries.queries)
 app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)

@@ -33,10 +33,10 @@ def status(config: ConfigOption = None) -> None:
             shown = ", ".join(one.failed[:10])
             more = f" and {len(one.failed) - 10} more" if len(one.failed) > 10 else ""
             say(f"{one.job}: failed windows: {shown}{more}")
+        if one.failed_checks:
+            say(f"{one.job}: checks of the whole table that failed: {', '.join(one.failed_checks)}")
         if one.last_error:
             say(f"{one.job}: last error: {one.last_error}")
-        if one.failed_checks:
-            say(f"{one.job}: failed checks of the whole table: {', '.join(one.failed_checks)}")
     if any(one.failed for one in found):
         for one in found:
             if one.failed:
@@ -52,6 +52,6 @@ def status(config: ConfigOption = None) -> None:
         note("validation_enabled is false: what is not checked is not proven")
         raise typer.Exit(ExitCode.FAILED)
     if any(not one.proven for one in found):
-        note("next: ts-migration execute names the rows that stand in the way of a proof, and where they are kept")
-        note('or, where they may: ts-migration accept JOB --reason "…"')
+        note("next: ts-migration execute names what stands in the way of a proof; ts-migration report shows it")
+        note('or, where that may be: ts-migration accept JOB --reason "…"')
         raise typer.Exit(ExitCode.FAILED)

@@ -6,7 +6,7 @@ What a report says is in `reporting`; nothing is judged here.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ts_migration.config import Environment, MigrationConfig
+from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.manifests import VerdictRecord, read_manifest
 from ts_migration.objects import REPORT_PREFIX, ExportBucket
 from ts_migration.reporting.html import report_html
@@ -55,8 +55,7 @@ def collect(
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     proofs = [proof_of(config, job, bucket) for job in jobs]
     rolled_up = {
-        job.job_name: _table_checks(bucket, config.place(job).migrated, proof)
-        for job, proof in zip(jobs, proofs, strict=True)
+        job.job_name: _table_checks(config, job, bucket, proof) for job, proof in zip(jobs, proofs, strict=True)
     }
     return results_of(
         proofs,
@@ -96,7 +95,9 @@ def write_report(results: MigrationResults, bucket: ExportBucket, folder: Path |
     )
 
 
-def _table_checks(bucket: ExportBucket, key: str, proof: TableProof) -> tuple[VerdictRecord, ...]:
-    """Verdicts of the whole table, as long as they judged the windows as they are now."""
-    migrated = read_manifest(MigratedManifest, bucket, key)
-    return migrated.verdicts if migrated is not None and migrated.proof == proof.digest else ()
+def _table_checks(
+    config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, proof: TableProof
+) -> tuple[VerdictRecord, ...]:
+    """Verdicts of the whole table, as long as they judged the windows and queries as they are now."""
+    migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
+    return migrated.verdicts_now(config, job) if migrated is not None and migrated.proof == proof.digest else ()

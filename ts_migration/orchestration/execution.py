@@ -17,6 +17,7 @@ from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.errors import MigrationError
 from ts_migration.influxdb.connection import Target
+from ts_migration.manifests import read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
@@ -32,6 +33,8 @@ from ts_migration.stages.mending import forget_load
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
+from ts_migration.stages.queries import queries_fingerprint
+from ts_migration.stages.roll_up import MigratedManifest
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
@@ -238,17 +241,24 @@ def _plan(
     finished = _finished(job, proof, state) - again
     todo = [window for window in wanted if window.key not in finished]
     completes = len(todo) == len(job.grid) - len(finished)
+    rolled_up = state.rolled_up and _stands(config, job, bucket)
     result = JobResult(
         job.slug,
         job.source,
         job.target_bucket,
         windows=len(job.grid),
         skipped=len(wanted) - len(todo),
-        rolled_up=state.rolled_up,
+        rolled_up=rolled_up,
     )
     # A check of the whole table that failed is asked again: what it failed for may be over.
-    due = bool(todo) or not state.rolled_up or bool(failed_table_checks(instance, names))
+    due = bool(todo) or not rolled_up or bool(failed_table_checks(instance, names))
     return _Plan(job, _groups(job, todo, proof, query, again), result, completes=completes and due)
+
+
+def _stands(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> bool:
+    """Whether the roll-up need not be made again: it did not fail, and asked the queries that are configured now."""
+    migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
+    return migrated is None or (migrated.status != "failed" and migrated.queries == queries_fingerprint(config, job))
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:

@@ -79,9 +79,7 @@ def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Out
     error, permanent = _error_of(result)
     # A warning is no failure of the roll-up: windows that only passed are told with their reasons, whoever ran them.
     failed = [
-        f"{evaluation.check_name} ({difference.value})"
-        if isinstance(difference := evaluation.metadata.get("difference"), dg.TextMetadataValue)
-        else evaluation.check_name
+        f"{evaluation.check_name}{_first_finding(evaluation)}"
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
     ]
@@ -90,6 +88,13 @@ def outcome_of_roll_up(result: dg.ExecuteInProcessResult, seconds: float) -> Out
     return Outcome(
         ok=result.success and not failed, seconds=seconds, error=error, permanent=permanent, run_id=result.run_id
     )
+
+
+def _first_finding(evaluation: dg.AssetCheckEvaluation) -> str:
+    """The first line of a check's evidence, in brackets."""
+    evidence = evaluation.metadata.get("evidence")
+    records = evidence.records if isinstance(evidence, dg.TableMetadataValue) else ()
+    return f" ({records[0].data['finding']})" if records else ""
 
 
 def outcome_of_error(error: MigrationError, seconds: float) -> Outcome:

@@ -16,6 +16,7 @@ from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
+from ts_migration.stages.queries import TableQueries, ask_queries, queries_fingerprint
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
@@ -51,6 +52,18 @@ class MigratedManifest(Manifest):
     """accepted: every window is proven or was accepted. unchecked: the job has validation_enabled: false."""
     accepted: int = 0
     """Windows that are not proven and were accepted."""
+    queries: str = ""
+    """Fingerprint of the queries that were asked."""
+
+    def verdicts_now(self, config: MigrationConfig, job: MigrationJob) -> tuple[VerdictRecord, ...]:
+        """The verdicts; those about queries that the configuration has changed since do not stand any more."""
+        if self.queries == queries_fingerprint(config, job):
+            return self.verdicts
+        changed = TableQueries(
+            unasked=("`queries` was changed since they were asked: `ts-migration execute` or `validate` asks anew",)
+        )
+        anew = {verdict.check: verdict for verdict in changed.verdicts}
+        return tuple(anew.get(verdict.check, verdict) for verdict in self.verdicts)
 
 
 def roll_up(
@@ -81,6 +94,7 @@ def roll_up(
         config.validation_rules.record_count_tolerance,
         catch_up_command(job),
     )
+    verdicts += ask_queries(config, job, proof, bucket, target, query).verdicts
     if job.retention_days and all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts):
         seconds = job.retention_days * _DAY_S
         retrying(lambda: set_retention(target, job.target_bucket, seconds), policy)
@@ -102,6 +116,7 @@ def roll_up(
         verdicts=verdicts,
         status=_status(job, proof, verdicts),
         accepted=len(proof.accepted),
+        queries=queries_fingerprint(config, job),
     ).write(bucket, config.place(job).migrated)
 
 

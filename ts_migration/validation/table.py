@@ -19,6 +19,8 @@ class TableCheck(StrEnum):
     TOTALS = "totals"
     CARDINALITY = "cardinality"
     LATE_ARRIVALS = "late_arrivals"
+    QUERY_EQUIVALENCE = "query_equivalence"
+    QUERY_PERFORMANCE = "query_performance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,42 @@ def test_a_report_can_be_had_at_any_time(migrated):
     assert "2 of 2 proven" in answer.stdout
 
 
+WRONG_PAIR = """
+queries:
+  - name: peak
+    timestream: |
+      SELECT max(measure_value::double) AS "peak" FROM {{database}}.{{table}}
+      WHERE time >= {{anchor - 7d}} AND time < {{anchor}}
+    influxql: SELECT min(load_mw) AS peak FROM {{measurement}} WHERE time >= {{anchor - 7d}} AND time < {{anchor}}
+query_settings:
+  runs: 1
+"""
+
+
+def test_a_query_with_two_answers_is_shown_with_both_and_keeps_the_table_from_being_proven_until_it_is_mended(migrated):
+    jobs = configuration("load_data", end="2023-02-28T23:59:59Z")
+    migrated.write_config(jobs + WRONG_PAIR, "queries.yaml")
+    asked = migrated.run("queries", "--config", "queries.yaml", "--show")
+    assert asked.returncode == 1, asked.stdout + asked.stderr
+    assert "4 rows, the same in both" in asked.stdout
+    assert 'SELECT min(load_mw) AS peak FROM "load_data" WHERE time >= 167' in asked.stdout
+    assert re.search(r"peak: row 1: peak is \d[\d.]+ in Timestream and \d[\d.]+ in InfluxDB", asked.stderr)
+
+    failed = migrated.run("execute", "--config", "queries.yaml")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "query_equivalence (peak: 1 row in Timestream, 1 in InfluxDB: 1 different)" in failed.stderr
+    assert re.search(r"load_data +failed +2 of 2 proven", failed.stdout)
+    status = migrated.run("status")
+    assert status.returncode == 1
+    assert "migrated, not proven" in status.stdout
+    assert "load-data-job: checks of the whole table that failed: query_equivalence" in status.stdout
+
+    migrated.write_config(jobs + WRONG_PAIR.replace("min(", "max("), "queries.yaml")
+    mended = migrated.run("execute", "--config", "queries.yaml")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert re.search(r"load_data +proven +2 of 2 proven", mended.stdout)
+
+
 def test_validation_reads_both_systems_again_and_finds_a_value_that_was_changed(migrated):
     _overwrite_one_value(migrated)
     answer = migrated.run("validate")
