@@ -194,6 +194,26 @@ def test_a_killed_cutover_is_reverted_from_its_record(world: World, monkeypatch:
     assert differences(before, world.state()) == {}
 
 
+def test_a_text_that_is_replaced_by_one_that_holds_it_is_replaced_once(world: World, monkeypatch: pytest.MonkeyPatch):
+    config, before = world.config(
+        "type: cloudwatch_dashboard, dashboard: plants, replace: {us-east-1: us-east-1-new}"
+    ), world.state()  # fmt: skip
+    kind = type(kind_of("cloudwatch_dashboard", world.clients))
+    apply = kind.apply
+
+    def die(self: Any, action: Any, undo: Any) -> None:
+        apply(self, action, undo)
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(kind, "apply", die)
+        apply_cutover(config, world.clients, world.bucket, "proof", "test")
+    apply_cutover(config, world.clients, world.bucket, "proof", "test")
+    assert '"us-east-1-new"' in world.state()["dashboards"]["plants"]
+    revert_cutover(config, world.clients, world.bucket, "test")
+    assert differences(before, world.state()) == {}
+
+
 def test_a_reverse_that_is_killed_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
     chosen = actions(world)
     config, before = world.config(chosen["lambda"], chosen["rest uri"], chosen["secret"]), world.state()

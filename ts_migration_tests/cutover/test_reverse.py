@@ -94,6 +94,14 @@ def test_no_secret_is_in_the_record_the_plan_or_any_message(world: World):
     assert INFLUXDB_TOKEN in world.clients.secrets.text("{influxdb_token}")
 
 
+def test_former_values_of_a_function_and_of_parameters_are_not_recorded_whatever_their_names(world: World):
+    chosen = actions(world)
+    config = world.config(chosen["lambda"], chosen["parameter"])
+    record = apply_cutover(config, world.clients, world.bucket, "proof", "test")
+    assert [one.changes[0].before for one in record.actions] == ["(secret)", "(secret)"]
+    assert "timestream" not in world.proof_objects()
+
+
 def test_a_plan_shows_before_and_after_and_changes_nothing(world: World):
     before = world.state()
     chosen = actions(world)
