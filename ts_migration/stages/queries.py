@@ -40,17 +40,19 @@ class TableQueries:
         results: question by question.
         unasked: why questions that every table is asked were not.
         kept_out: whether windows of the table only passed, so that rows may be missing for a reason that is known.
+        accepted: whether somebody accepted all of those windows.
     """
 
     questions: tuple[Question, ...] = ()
     results: tuple[QueryResult, ...] = ()
     unasked: tuple[str, ...] = ()
     kept_out: bool = False
+    accepted: bool = False
 
     @property
     def verdicts(self) -> tuple[VerdictRecord, VerdictRecord]:
         """query_equivalence and query_performance."""
-        return query_verdicts(self.results, self.unasked, kept_out=self.kept_out)
+        return query_verdicts(self.results, self.unasked, kept_out=self.kept_out, accepted=self.accepted)
 
 
 def ask_queries(
@@ -74,7 +76,8 @@ def ask_queries(
     policy = RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
     asker = Asker(query, target, job.target_bucket, policy)
     results = tuple(asker.result(question) for question in questions)
-    return TableQueries(tuple(questions), results, tuple(unasked), proof.status is WindowStatus.PASSED)
+    kept_out = proof.status is WindowStatus.PASSED
+    return TableQueries(tuple(questions), results, tuple(unasked), kept_out, accepted=kept_out and proof.cleared)
 
 
 def queries_fingerprint(config: MigrationConfig, job: MigrationJob) -> str:

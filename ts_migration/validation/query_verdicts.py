@@ -73,7 +73,7 @@ class QueryResult:
 
 
 def query_verdicts(
-    results: Sequence[QueryResult], unasked: Sequence[str] = (), *, kept_out: bool = False
+    results: Sequence[QueryResult], unasked: Sequence[str] = (), *, kept_out: bool = False, accepted: bool = False
 ) -> tuple[VerdictRecord, VerdictRecord]:
     """The two verdicts of a table's queries.
 
@@ -82,11 +82,14 @@ def query_verdicts(
         unasked: why pairs that every table should be asked were not.
         kept_out: whether windows of the table only passed: rows that are quarantined or within a tolerance are missing
             in InfluxDB's answers too, so that a difference warns, as those windows do.
+        accepted: whether somebody accepted those windows: the difference warns and passes, as they do.
     """
-    return _equivalence(results, unasked, kept_out), _performance(results, unasked)
+    return _equivalence(results, unasked, kept_out, accepted), _performance(results, unasked)
 
 
-def _equivalence(results: Sequence[QueryResult], unasked: Sequence[str], kept_out: bool) -> VerdictRecord:
+def _equivalence(
+    results: Sequence[QueryResult], unasked: Sequence[str], kept_out: bool, accepted: bool
+) -> VerdictRecord:
     """Every pair gave the same answer. That nothing could be asked is no pass, and blocks nothing but the proof."""
     unlike = [result for result in results if not result.same]
     lines = [f"{result.name}: {result.summary}" for result in unlike]
@@ -97,7 +100,7 @@ def _equivalence(results: Sequence[QueryResult], unasked: Sequence[str], kept_ou
     mild = not unlike or kept_out
     return VerdictRecord(
         check=TableCheck.QUERY_EQUIVALENCE.value,
-        passed=bool(results) and not unlike,
+        passed=bool(results) and (not unlike or (accepted and all(result.comparison for result in unlike))),
         severity=(Severity.WARN if mild and (unlike or not results) else Severity.ERROR).value,
         expected=f"{_queries(len(results))} answered alike" if results else "queries answered alike",
         actual=f"{len(results) - len(unlike)} of {len(results)} alike" if results else "nothing was asked",
