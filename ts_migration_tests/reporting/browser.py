@@ -11,6 +11,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,6 +90,15 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=wait)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def becomes(self, expression: str) -> bool:
+        """Whether an expression is true within five seconds: what a click leads to comes a moment later."""
+        deadline = time.monotonic() + 5.0
+        while not self.evaluate(expression):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def click(self, selector: str) -> None:
         """Press the mouse in the middle of what a selector finds, as a person would."""

@@ -49,21 +49,21 @@ def test_a_failed_windows_points_are_one_click_away_and_two_without_script(tab: 
     tab.open(page)
     assert not tab.evaluate(SHOWN)
     tab.click(f".first a[href='{WINDOW}']")
-    assert tab.evaluate(SHOWN)
+    assert tab.becomes(SHOWN)
 
     tab.open(page, script=False)
     tab.click(f".first a[href='{WINDOW}']")
     if not tab.evaluate(SHOWN):
         tab.click(f"{WINDOW} summary")
-    assert tab.evaluate(SHOWN)
+    assert tab.becomes(SHOWN)
 
 
 def test_a_square_of_the_grid_leads_to_its_window_too(tab: Browser, page: Path) -> None:
     tab.open(page, 390, 844)
     tab.click(f".cell[href='{WINDOW}']")
-    assert tab.evaluate(SHOWN)
+    assert tab.becomes(SHOWN)
     tab.click(".cell[href='#r1-1']")
-    assert tab.evaluate("document.querySelector('#r1-1').checkVisibility()")
+    assert tab.becomes("document.querySelector('#r1-1').checkVisibility()")
 
 
 def test_windows_are_found_by_status_and_by_words(tab: Browser, page: Path) -> None:
@@ -88,7 +88,7 @@ def test_without_script_nothing_is_missing_but_the_search(tab: Browser, page: Pa
 def test_on_paper_the_points_are_there_and_the_search_is_not(tab: Browser, page: Path, tmp_path: Path) -> None:
     tab.open(page)
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert tab.evaluate(SHOWN)
+    assert tab.becomes(SHOWN)
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not tab.evaluate(SHOWN)
     tab.pdf(tmp_path / "report.pdf")
