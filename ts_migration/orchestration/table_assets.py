@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     TableCheck.TOTALS: "Values per field, summed over the windows, against what InfluxDB counts over the whole range.",
     TableCheck.CARDINALITY: "Series, and series with their field keys: Timestream now against InfluxDB now.",
     TableCheck.LATE_ARRIVALS: "Rows of every window in Timestream now against those that were exported.",
+    TableCheck.QUERY_EQUIVALENCE: "Answers of both systems to the same questions, row by row.",
+    TableCheck.QUERY_PERFORMANCE: "How long InfluxDB's answers took, against max_latency_ms where there is one.",
 }
 
 
