@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ts_migration.cutover_actions import OfAction
+from ts_migration.query_settings import QueryPair
 
 _ALLOWED = {
     "int_type": "a whole number",
@@ -124,8 +125,8 @@ def _nearest(location: list[Any], sections: Mapping[str, type[BaseModel]]) -> st
     known = list(sections[holder].model_fields)
     unknown = str(location[-1])
     near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.6)
-    # Keys of actions are words such as name and url: they say nothing about where another one belongs.
-    others = {name: model for name, model in sections.items() if name and not issubclass(model, OfAction)}
+    # Keys of actions and queries are words such as name and url: they say nothing about where another one belongs.
+    others = {name: model for name, model in sections.items() if name and not issubclass(model, (OfAction, QueryPair))}
     elsewhere = next((name for name, model in others.items() if unknown in model.model_fields), None)
     if elsewhere and elsewhere != holder:
         return f"; it belongs in {elsewhere}"

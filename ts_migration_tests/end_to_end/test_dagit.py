@@ -133,7 +133,7 @@ def test_an_export_made_again_alone_leaves_its_window_neither_green_nor_proven(s
     home = scene.stack.variables["DAGSTER_HOME"]
     with dg.DagsterInstance.from_config(home) as instance:
         state = table_state(instance, names, job.grid.keys)
-    assert state.reasons == {"made again after the checks": (JANUARY,), "not migrated": (FEBRUARY,)}
+    assert state.reasons == {"made again after the checks": (JANUARY,), "failed": (FEBRUARY,)}
     window = proof_of(plants.config, job, plants.bucket).windows[0]
     assert (window.status, window.reason.split(";")[0]) == ("stale", "the export was made again after the conversion")
     rolled_up = scene.dagit.launch(f"roll_up_{DATABASE}__dams")
@@ -158,7 +158,7 @@ def test_a_backfill_with_spoiled_windows_is_rolled_up_only_after_they_are_mended
     failed = next(each for each in dagit.executions(bucket, "record_count") if each["partition"] == FEBRUARY)
     told = {entry["label"]: entry.get("text") for entry in failed["evaluation"]["metadataEntries"]}
     assert told["broken by"] == "export"
-    waits = "plants: 2 of 3 windows are not green: 1 failed (2023-02-01), 1 not migrated (2023-03-01)"
+    waits = "plants: 2 of 3 windows are not green: 2 failed (2023-02-01, 2023-03-01)"
     await_value(lambda: waits in dagit.skip_reason("rollup_sensor") or None, "the sensor to say what it waits for")
     assert dagit.materializations(f"{PLANTS}/migrated") == []
 

@@ -46,7 +46,7 @@ def proven_under(stack: FaultyStack, *rules: FaultRule) -> Any:
 
 PASSING = [
     rule(TIMESTREAM, "throttle", UNLOAD, times=2),
-    rule(TIMESTREAM, "error", "Query SELECT*", every=2, times=4),
+    rule(TIMESTREAM, "error", "Query SELECT*", every=2, times=2),
     rule(TIMESTREAM, "unavailable", "Query*", times=3),
     rule(TIMESTREAM, "reset", "Query*", every=2, times=4),
     rule(TIMESTREAM, "slow", "Query*", delay_s=0.05),
