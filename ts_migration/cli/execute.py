@@ -119,7 +119,7 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     for job in result.jobs:
         counts = f"{job.ran - job.failed:,} windows migrated, {job.failed:,} failed, {job.skipped:,} done before"
         say(f"{job.job}: {counts}, {job.seconds:.1f} s")
-        for error in [*job.errors, *filter(None, [job.passed])]:
+        for error in [*job.errors, *filter(None, [job.passed, job.unmet])]:
             log.write(f"{job.job}: {error}")
     log.write(f"{result.job_id} {'finished' if result.ok else 'not finished'} after {result.seconds:.1f} s")
     ran = any(job.ran for job in result.jobs)
@@ -131,8 +131,8 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
         error_line("cancelled; finished windows stay finished. Next: the same command goes on from here")
         return ExitCode.CANCELLED
     for job in result.jobs:
-        if job.passed:
-            error_line(f"job {job.job}: {job.passed}")
+        for told in filter(None, [job.passed, job.unmet]):
+            error_line(f"job {job.job}: {told}")
     if not result.ok:
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")

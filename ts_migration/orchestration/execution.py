@@ -34,7 +34,7 @@ from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.queries import queries_fingerprint
-from ts_migration.stages.roll_up import MigratedManifest
+from ts_migration.stages.roll_up import MigratedManifest, unmet_of
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
@@ -89,11 +89,13 @@ class JobResult:
     """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
     accepted: int = 0
     """Windows that are not proven and were accepted."""
+    unmet: str = ""
+    """Warnings of the whole table that did not pass: values are proven, and applications must wait all the same."""
 
     @property
     def ok(self) -> bool:
-        """Every window of the call succeeded, so did the roll-up where it was due, and no window merely passed."""
-        return not self.errors and not self.passed
+        """Every window of the call succeeded, so did the roll-up where it was due, and nothing merely passed."""
+        return not self.errors and not self.passed and not self.unmet
 
 
 @dataclass(frozen=True)
@@ -371,6 +373,7 @@ def _conclude(
     plan.result.passed = passed_windows(proof, job.slug, place, bucket)
     plan.result.accepted = len(proof.accepted)
     if job.validation_enabled:
+        plan.result.unmet = unmet_of(config, job, bucket) if plan.result.rolled_up else ""
         names = TableNames.of(config, job)
         open_windows = {window.key: window.reason for window in proof.windows if not window.settled}
         in_dagster = table_state(instance, names, job.grid.keys).why_open

@@ -27,6 +27,7 @@ from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
+from ts_migration.stages.roll_up import unmet_of
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
 
@@ -206,6 +207,8 @@ class _Table:
         passed = passed_windows(proof, self.job.slug, place, bucket)
         if passed and self.result.checked:
             self.result.problems.append(passed)
+        if self.result.rolled_up and (unmet := unmet_of(config, self.job, bucket)):
+            self.result.problems.append(unmet)
         open_windows = table_state(instance, names, self.job.grid.keys).why_open
         open_windows |= {window.key: window.reason for window in self.proof.windows if not window.loaded}
         revoke_roll_up(instance, names, open_windows, bucket=bucket, place=place)

@@ -35,11 +35,13 @@ from ts_migration.orchestration.outcomes import (
     outcome_of_window,
     removed_of,
 )
-from ts_migration.orchestration.resources import ExportBucketResource, TimestreamResource
+from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
+from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.export import export_group
+from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import proof_of
 from ts_migration.stages.repair import Deeds, need_of, stamps_of
 from ts_migration.stages.table import frozen_mapping
@@ -111,7 +113,10 @@ class Worker:
         job = self._config.job(task.job)
         names, place = TableNames.of(self._config, job), self._config.place(job).window(task.keys[0])
         bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
-        (window,) = proof_of(self._config, job, bucket, only=task.keys).windows
+        # A bucket that is gone cannot be checked: its windows are loaded again.
+        target = self._resource(InfluxDBResource, "influxdb").target()
+        held = target_bucket_id(job, target, retry_policy(self._config))
+        (window,) = proof_of(self._config, job, bucket, held, only=task.keys).windows
         need = need_of(window, place, bucket)
         if window.loaded and job.validation_enabled:
             looked = self._check(task, began)

@@ -189,7 +189,7 @@ def _window_checks(window: WindowResult) -> tuple[ShownCheck, ...]:
 
 
 def _verdict(check: ShownCheck) -> Text:
-    words = {"failed": "failed", "passed": "by tolerance", "proven": "passed"}
+    words = {"failed": "failed", "passed": "by tolerance" if check.record.passed else "not passed", "proven": "passed"}
     return Text(words[check.status], style=STYLES[check.status])
 
 

@@ -92,7 +92,7 @@ def next_step(standing: Standing, configuration: str | None = None) -> NextStep:
     if stale := statuses["stale"]:
         return run(f"does again what no longer holds of {windows(stale)}", "execute")
     if standing.table_failed:
-        return run("reads both systems again: a check of a whole table did not pass", "validate")
+        return run("reads both systems again, once what the checks of the whole table name is mended", "validate")
     if standing.table_unchecked and standing.validated:
         return run("makes the checks of whole tables, which were not made since their windows were done", "execute")
     if passed := statuses["passed"] - standing.accepted:

@@ -83,6 +83,8 @@ class ShownCheck:
     @property
     def verdict(self) -> str:
         """In words."""
+        if self.status == "passed" and not self.record.passed:
+            return "did not pass"
         return {"failed": "failed", "passed": "passed with a remark", "proven": "passed"}[self.status]
 
 

@@ -246,11 +246,14 @@ def table_result(
 
 
 def _standing(table: TableResult) -> Standing:
+    """Where a table stands. While windows wait to be accepted, warnings of the whole table may be theirs."""
+    own = [check for check in table.table_checks if not check.passed and check.check != TableCheck.ALL_WINDOWS_PROVEN]
+    waiting = table.statuses["passed"] > table.accepted
     return Standing(
         statuses=table.statuses,
         accepted=table.accepted,
         kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
-        table_failed=not all(check.passed for check in table.table_checks),
+        table_failed=any(check.severity == "ERROR" or not waiting for check in own),
         table_unchecked=bool(table.unchecked),
         validated=table.settings.get("validation_enabled") is not False,
         job=table.job,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.influxdb.ledger import read_intent
 from ts_migration.objects import WindowPlace
@@ -45,7 +46,8 @@ def remove_extras(sides: Sides, place: WindowPlace) -> Removed:
     """Delete every point of the window that the export does not have, after keeping it in an object beside the proof.
 
     Nothing is deleted where the range held points before the job's first load (`allow_existing_data`): those are
-    somebody else's, and nothing tells them from points that are too many; neither where the job has never loaded it.
+    somebody else's, and nothing tells them from points that are too many; neither where the job has never loaded it,
+    nor in a bucket that was made anew since.
 
     Raises:
         Missing: the export files are gone: what is too many cannot be told.
@@ -54,6 +56,9 @@ def remove_extras(sides: Sides, place: WindowPlace) -> Removed:
     """
     intent = read_intent(sides.bucket, place)
     if intent is None or intent.found_values or intent.bucket != sides.held:
+        return Removed()
+    there = find(sides.target, sides.held)
+    if there is None or there.id != intent.bucket_id:
         return Removed()
     found = _Extras()
     with tempfile.TemporaryFile(prefix="ts-migration-") as body:

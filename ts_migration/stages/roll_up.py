@@ -4,6 +4,7 @@ What windows come to is read in `proof`, the checks are pure functions of `valid
 """
 
 import shlex
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -13,7 +14,7 @@ from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import find, set_retention
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.manifests import Manifest, Sha256, VerdictRecord
+from ts_migration.manifests import Manifest, Sha256, VerdictRecord, read_manifest
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
 from ts_migration.stages.queries import TableQueries, ask_queries, queries_fingerprint
@@ -22,7 +23,7 @@ from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.series import series_counts
 from ts_migration.timestream.window_counts import window_rows
-from ts_migration.validation.table import SourceTotals, TableTotals, check_table
+from ts_migration.validation.table import SourceTotals, TableCheck, TableTotals, check_table
 from ts_migration.windows import Window
 
 _DAY_S = 86_400
@@ -64,6 +65,26 @@ class MigratedManifest(Manifest):
         )
         anew = {verdict.check: verdict for verdict in changed.verdicts}
         return tuple(anew.get(verdict.check, verdict) for verdict in self.verdicts)
+
+
+def unmet(verdicts: Iterable[VerdictRecord]) -> str:
+    """Warnings of a whole table that did not pass, with the first of what they found; "" where there is none.
+
+    That windows only passed is told of those windows.
+    """
+    found: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.passed or verdict.severity != "WARN" or verdict.check == TableCheck.ALL_WINDOWS_PROVEN:
+            continue
+        found.setdefault(next(iter(verdict.evidence), verdict.difference), []).append(verdict.check)
+    told = [f"{', '.join(checks)} did not pass: {why}" for why, checks in found.items()]
+    return f"whole table: {'; '.join(told)}" if told else ""
+
+
+def unmet_of(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> str:
+    """The same of a job's table as it was rolled up last."""
+    migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
+    return unmet(migrated.verdicts_now(config, job)) if migrated else ""
 
 
 def roll_up(

@@ -37,6 +37,7 @@ from ts_migration_tests.end_to_end.proven_table import (
     plant_rows,
     stack_with_plants,
 )
+from ts_migration_tests.end_to_end.target import plain_client
 from ts_migration_tests.recording import Asked, Recorded, recording
 
 pytestmark = pytest.mark.stack
@@ -292,3 +293,22 @@ def test_the_command_that_validate_names_mends_the_window_and_tells_what_it_did(
     assert "now: proven" in mended.stdout
     assert "plants: 1 of 1 windows mended" in mended.stdout
     assert repaired.stack.run("repair").stdout == "plants: nothing to repair (6 proven)\n"
+
+
+@pytest.mark.parametrize("made_anew", [False, True], ids=["dropped", "made_anew"])
+def test_windows_of_a_bucket_that_is_gone_are_loaded_again_and_nothing_in_another_one_is_deleted(
+    repaired: Repaired, made_anew: bool
+) -> None:
+    table, stranger = repaired.table, f"{ITAIPU} load_mw=1 {at(EXTRA) + 98}"
+    with plain_client(repaired.stack) as client:
+        found = client.buckets_api().find_bucket_by_name(table.job.target_bucket)
+        client.buckets_api().delete_bucket(found)
+        if made_anew:
+            client.buckets_api().create_bucket(bucket_name=found.name, org_id=found.org_id)
+            table.write(stranger)
+
+    mended = repaired.stack.run("repair")
+
+    assert "the bucket that it was loaded into is not there any more" in mended.stdout
+    assert "too many deleted" not in mended.stdout
+    assert f"plants: {5 if made_anew else 6} of 6 windows mended" in mended.stdout, mended.stdout + mended.stderr

@@ -193,6 +193,16 @@ def test_the_next_command_is_of_the_one_table_that_is_open_or_of_all() -> None:
     assert [table.next_step.command is None for table in told(done, passed).tables if table.next_step] == [True, False]
 
 
+def test_windows_that_wait_to_be_accepted_come_before_the_warnings_that_they_cause() -> None:
+    passed = replace(proof(failed=False), job="odd", windows=(replace(proof().windows[2], quarantined=1),))
+    warnings = {
+        name: verdict(name, passed=False, severity="WARN") for name in ("all_windows_proven", "query_equivalence")
+    }
+    assert command(passed, **warnings) == "ts-migration quarantine list --config 'my config.yaml' --only odd"
+    totals = verdict("totals", passed=False)
+    assert command(passed, **warnings, totals=totals) == "ts-migration validate --config 'my config.yaml' --only odd"
+
+
 def test_a_table_of_no_configuration_has_no_next_command() -> None:
     found = results_of([proof()], "validation")
     assert (found.next_step, found.tables[0].next_step) == (None, None)
