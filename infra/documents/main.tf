@@ -2,7 +2,7 @@
 # `terraform console` and the tests read them without an account.
 
 terraform {
-  required_version = ">= 1.5"
+  required_version = ">= 1.9"
 }
 
 variable "partition" {

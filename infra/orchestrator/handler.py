@@ -1,8 +1,8 @@
 """The orchestrator Lambda: starts, reads, cancels and rolls back a migration through Dagster's GraphQL API.
 
-Events: {"action": "start", "tables": ["database/table"]} (by default all), {"action": "status" | "cancel" | "roll_back",
-"migration": what start answered}. It holds no state and moves no rows: Dagster does. What it needs is in the standard
-library and the Lambda runtime.
+Events: {"action": "start", "tables": ["database/table"]}, by default all tables; {"action": "status", "migration": what
+start answered}, and so for "cancel" and "roll_back". It holds no state and moves no rows: Dagster does. What it needs
+is in the standard library and the Lambda runtime.
 """
 
 import json

@@ -249,7 +249,7 @@ def test_an_event_that_makes_no_sense_is_answered_with_what_would(
 
 def test_a_webserver_that_does_not_answer_is_named(orchestrator: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_URL", "http://127.0.0.1:9")
-    with pytest.raises(orchestrator.OrchestratorError, match="http://127.0.0.1:9/graphql does not answer"):
+    with pytest.raises(orchestrator.OrchestratorError, match=r"http://127\.0\.0\.1:9/graphql does not answer"):
         orchestrator.handler({"action": "start"})
 
 
