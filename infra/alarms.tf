@@ -1,17 +1,17 @@
 locals {
-  alarms = {
+  # Of any job: the migration's metrics have the dimension Job, and an alarm takes no search over dimensions.
+  migration_alarms = {
     windows-failed = {
-      description = "A window of a migration failed for good. Next: ts-migration monitor --auto-discover"
-      namespace   = var.metrics_namespace
+      description = "A window of a migration failed. Next: ts-migration monitor --auto-discover"
       metric      = "WindowsFailed"
-      dimensions  = {}
     }
     validation-failures = {
       description = "A check of a window failed. Next: ts-migration validate"
-      namespace   = var.metrics_namespace
       metric      = "ValidationFailures"
-      dimensions  = {}
     }
+  }
+
+  service_alarms = {
     orchestrator-errors = {
       description = "The orchestrator Lambda failed. Next: its log group, and whether Dagster's webserver answers"
       namespace   = "AWS/Lambda"
@@ -34,7 +34,26 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "migration" {
-  for_each = local.alarms
+  for_each = local.migration_alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.notifications.arn]
+
+  metric_query {
+    id          = "all_jobs"
+    expression  = "SELECT SUM(${each.value.metric}) FROM SCHEMA(\"${var.metrics_namespace}\", Job)"
+    period      = 300
+    return_data = true
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "service" {
+  for_each = local.service_alarms
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description

@@ -6,16 +6,18 @@ locals {
     conversion = "Export files to line protocol files; S3 alone."
     load       = "Line protocol files to InfluxDB, and the ledger."
     validation = "Both sides read again; verdicts and reports."
+    rollback   = "Deletes what a job wrote, and takes its proof back."
     cutover    = "Switches applications over, and back."
     cleanup    = "Deletes bulk objects; proof stays."
     messages   = "Notifications and metrics."
+    monitor    = "Progress, and the load of the target."
   }
 
   # What a stage needs beside its own policy.
-  token_stages = ["preflight", "load", "validation", "cutover"]
-  key_stages   = ["preflight", "export", "conversion", "load", "validation", "cutover"]
+  token_stages = ["preflight", "load", "validation", "rollback", "cutover"]
+  key_stages   = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "monitor"]
 
-  # Everything that `execute` and `validate` do. A cutover and a cleanup are taken on by somebody, when it is time.
+  # Everything that `execute` and `validate` do. Rollback, cutover and cleanup are taken on by somebody, when it is time.
   runner_stages = ["preflight", "export", "conversion", "load", "validation", "messages"]
 
   policies_of = {
@@ -72,7 +74,7 @@ resource "aws_iam_role_policy_attachment" "stage" {
 
 resource "aws_iam_role" "runner" {
   name               = "${var.name}-runner"
-  description        = "Runs whole migrations: plan to proof, without cutover and cleanup."
+  description        = "Runs whole migrations: plan to proof, without rollback, cutover and cleanup."
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 

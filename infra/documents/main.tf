@@ -90,7 +90,7 @@ locals {
     cutover           = var.cutover
   }
 
-  stages = ["preflight", "export", "conversion", "load", "validation", "cutover", "cleanup", "messages"]
+  stages = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "cleanup", "messages", "monitor"]
 }
 
 output "policies" {
