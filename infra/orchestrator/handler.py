@@ -105,7 +105,11 @@ def start(event: Event) -> Migration:
         )
     started: list[dict[str, str]] = []
     for table in tables:
-        tags = {"ts_migration/started_by": event.get("execution") or "orchestrator"}
+        # A backfill's runs take no tags from a job: with the table's, the instance's limits by table hold for them.
+        tags = {
+            "ts_migration/started_by": event.get("execution") or "orchestrator",
+            "ts_migration/table": ".".join(table.split("/")[:2]),
+        }
         params = {
             "assetSelection": [_key(table, asset) for asset in WINDOW_ASSETS],
             "allPartitions": True,

@@ -101,7 +101,10 @@ def test_a_start_begins_a_backfill_of_all_windows_of_each_table(orchestrator: Mo
         ],
         "allPartitions": True,
         "title": "Migrate grid/exchange",
-        "tags": [{"key": "ts_migration/started_by", "value": "e7"}],
+        "tags": [
+            {"key": "ts_migration/started_by", "value": "e7"},
+            {"key": "ts_migration/table", "value": "grid.exchange"},
+        ],
     }
 
 
