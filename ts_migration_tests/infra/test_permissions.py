@@ -75,6 +75,26 @@ def test_every_stage_of_the_page_has_its_policies():
     assert named | {"key"} == set(documents().policies)
 
 
+@pytest.mark.parametrize("stage", ["preflight", "export", "validation"])
+def test_every_stage_that_unloads_may_do_all_that_an_unload_needs(stage):
+    policy, table = (
+        documents().policies[stage],
+        "arn:aws:timestream:us-east-1:123456789012:database/other/table/exchange",
+    )
+    folder = {"preflight": "_probe", "export": "other/exchange/w/export", "validation": "@checks/c"}[stage]
+    (needed,) = [names(actions) for statement, actions, _ in rows("Timestream's statements") if statement == "`UNLOAD`"]
+    for action in needed:
+        resource = table if action.startswith("timestream:") else f"{BUCKET}/timestream-export/{folder}/1"
+        assert allowed(policy, action, BUCKET if action == "s3:GetBucketAcl" else resource), action
+    assert allowed(policy, "timestream:DescribeEndpoints")
+
+
+@pytest.mark.parametrize("stage", ["conversion", "load", "cleanup", "messages", "rollback", "monitor", "cutover"])
+def test_no_other_stage_may_ask_timestream_anything(stage):
+    actions = {action for one in documents().policies[stage]["Statement"] for action in one["Action"]}
+    assert not [action for action in actions if action.startswith("timestream:")]
+
+
 def test_no_policy_allows_all_actions_or_all_resources_where_the_service_knows_any():
     without_resources = {
         "timestream:DescribeEndpoints", "timestream:ListDatabases", "timestream:CancelQuery", "ssm:DescribeParameters",
