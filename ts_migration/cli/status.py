@@ -42,6 +42,9 @@ def status(config: ConfigOption = None) -> None:
             if one.failed:
                 note(f"next: ts-migration repair --table {one.job} mends failed windows; --dry-run tells how")
         raise typer.Exit(ExitCode.FAILED)
+    if any(one.state == "loaded, not checked" for one in found):
+        note("next: ts-migration execute makes the checks that did not run, or could not, or are of an older load")
+        raise typer.Exit(ExitCode.FAILED)
     if any(one.state == "no longer proven" for one in found):
         note("next: ts-migration execute rolls up what is complete again, and loads what is not in the bucket any more")
         raise typer.Exit(ExitCode.FAILED)

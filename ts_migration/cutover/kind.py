@@ -17,6 +17,8 @@ class Kind(ABC, Generic[AnAction, AnUndo]):
 
     hides_before: ClassVar[bool] = False
     """Whether the record leaves former values out whatever their names: they may be secrets."""
+    takes_back: ClassVar[bool] = True
+    """Whether `revert` puts something back; False: it only tells somebody, and where it fails all is as before."""
 
     def __init__(self, clients: CutoverClients) -> None:
         self.clients = clients

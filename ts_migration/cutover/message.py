@@ -16,6 +16,8 @@ from ts_migration.cutover_actions import SnsMessage, Webhook, WebhookRequest
 class Message(Kind[SnsMessage, SnsUndo]):
     """A message to an SNS topic."""
 
+    takes_back = False
+
     def changes(self, action: SnsMessage) -> tuple[Change, ...]:
         self._look(action.topic)
         return (Change(name="message", before="", after=self.secrets.text(action.message)),)
@@ -50,6 +52,8 @@ class Message(Kind[SnsMessage, SnsUndo]):
 
 class WebhookCall(Kind[Webhook, WebhookUndo]):
     """A request to a webhook."""
+
+    takes_back = False
 
     def changes(self, action: Webhook) -> tuple[Change, ...]:
         # Placeholders are filled to see that they can be: an unset variable is told before anything is changed.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ts_migration.config import MigrationJob
+from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.manifests import fingerprint
 from ts_migration.operations.arrivals import Arrivals
 from ts_migration.stages.proof import TableProof, WindowProof, WindowStatus
@@ -85,7 +85,9 @@ def command(name: str, job: MigrationJob) -> str:
 
 
 def mending(check: str, job: MigrationJob) -> str:
-    """The command that mends what a check of the whole table found."""
+    """The command that mends what a check of the whole table found, or shows it."""
+    if check in (TableCheck.QUERY_EQUIVALENCE, TableCheck.QUERY_PERFORMANCE):
+        return f"{command('queries', job)} shows it; once that is right, {command('validate', job)}"
     return command("catch-up" if check == TableCheck.LATE_ARRIVALS else "validate", job)
 
 
@@ -104,10 +106,13 @@ def validation_reasons(jobs: Iterable[MigrationJob]) -> tuple[Reason, ...]:
     )
 
 
-def proof_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManifest | None) -> tuple[Reason, ...]:
+def proof_reasons(
+    config: MigrationConfig, job: MigrationJob, proof: TableProof, migrated: MigratedManifest | None
+) -> tuple[Reason, ...]:
     """What the manifests of a table leave open.
 
     Args:
+        config: its `queries` must be those that were asked.
         job: whose table it is.
         proof: with the id of the target bucket as InfluxDB has it now: points in a bucket that is gone prove nothing.
         migrated: the manifest of the roll-up, if there is one.
@@ -123,7 +128,7 @@ def proof_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManife
     ]
     if reasons:
         return tuple(reasons)
-    return (*_roll_up_reasons(job, proof, migrated),)
+    return (*_roll_up_reasons(config, job, proof, migrated),)
 
 
 def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tuple[Reason, ...]:
@@ -198,11 +203,18 @@ def _windows(lack: Lack, job: MigrationJob, windows: Sequence[WindowProof], next
     return [Reason(lack, job.slug, len(windows), f"window {windows[0].key}: {windows[0].reason}", next_step)]
 
 
-def _roll_up_reasons(job: MigrationJob, proof: TableProof, migrated: MigratedManifest | None) -> list[Reason]:
+def _roll_up_reasons(
+    config: MigrationConfig, job: MigrationJob, proof: TableProof, migrated: MigratedManifest | None
+) -> list[Reason]:
     if migrated is None or migrated.proof != proof.digest:
         found = "there is no roll-up" if migrated is None else f"rolled up at {migrated.written_at}"
         return [Reason(Lack.ROLL_UP_STALE, job.slug, 1, found, command("validate", job))]
-    failed = [verdict for verdict in migrated.verdicts if not verdict.passed and verdict.severity == "ERROR"]
+    now = migrated.verdicts_now(config, job)
+    changed = [verdict for verdict in now if verdict not in migrated.verdicts]
+    if changed:
+        first = f"{changed[0].check}: `queries` was changed since they were asked"
+        return [Reason(Lack.TABLE_NOT_CHECKED, job.slug, len(changed), first, command("validate", job))]
+    failed = [verdict for verdict in now if not verdict.passed and verdict.severity == "ERROR"]
     if failed:
         first = f"{failed[0].check}: expected {failed[0].expected}, found {failed[0].actual}"
         return [Reason(Lack.TABLE_FAILED, job.slug, len(failed), first, mending(failed[0].check, job))]

@@ -145,29 +145,45 @@ def _apply_one(journal: Journal, index: int, action: Action, clients: CutoverCli
 def _revert(journal: Journal, clients: CutoverClients, policy: RetryPolicy, who: str, problem: str) -> CutoverRecord:
     """Put back every action that was begun and is not reverted, the last one first; go on where one fails.
 
+    Where a reverse only tells somebody and fails, it is named and nothing is left to be put back: a wrong address must
+    not keep a cutover half reverted for good.
+
+    Args:
+        problem: why it is reverted, with the reverses that failed before.
+
     Raises:
         MigrationError: at the end, where the record could not be written.
     """
-    journal.try_write(state="reverting", problem=problem, reverted_by=who)
+    cause = problem.removesuffix(_failed_reverses(journal.record)).removesuffix("; ")
+    journal.try_write(state="reverting", problem=cause, reverted_by=who)
     for index in reversed(range(len(journal.record.actions))):
         done = journal.record.actions[index]
         if done.undo is None or done.state == "reverted":
             continue
+        kind, undo = kind_of(done.undo.type, clients), done.undo
         try:
-            retrying(lambda done=done: kind_of(done.undo.type, clients).revert(done.undo), policy)  # type: ignore[misc]
+            retrying(lambda kind=kind, undo=undo: kind.revert(undo), policy)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the others must be put back all the same
-            journal.note(index, state="failed", problem=f"its reverse failed: {clients.secrets.told(error)}")
+            told = f"{_REVERSE_FAILED}{clients.secrets.told(error)}"
+            journal.note(index, state="failed" if kind.takes_back else "reverted", problem=told)
         else:
-            journal.note(index, state="reverted")
+            journal.note(index, state="reverted", problem="" if done.state == "failed" else done.problem)
         journal.try_write()
-    failed = [
-        f"action {number} ({one.type} {one.target}): {one.problem}"
-        for number, one in enumerate(journal.record.actions, 1)
-        if one.state == "failed"
-    ]
-    whole = "; ".join(filter(None, (problem, *failed)))
+    failed = any(one.state == "failed" for one in journal.record.actions)
+    whole = "; ".join(filter(None, (cause, _failed_reverses(journal.record))))
     record = journal.write(state="failed" if failed else "reverted", problem=whole)
     return record if failed else _forget(journal, clients, policy)
+
+
+_REVERSE_FAILED = "its reverse failed: "
+
+
+def _failed_reverses(record: CutoverRecord) -> str:
+    return "; ".join(
+        f"action {number} ({one.type} {one.target}): {one.problem}"
+        for number, one in enumerate(record.actions, 1)
+        if one.problem.startswith(_REVERSE_FAILED)
+    )
 
 
 def _forget(journal: Journal, clients: CutoverClients, policy: RetryPolicy) -> CutoverRecord:

@@ -56,6 +56,8 @@ class JobStatus:
             return "migrated, accepted" if self.accepted else "migrated"
         if self.failed:
             return "failed"
+        if self.materialized == self.windows:
+            return "loaded, not checked"
         return "partly migrated" if self.materialized else "not begun"
 
 

@@ -73,7 +73,7 @@ def look_at_readiness(
         except MigrationError as error:
             reasons.append(_not_asked(job, error))
     for job, proof, migrated in tables:
-        reasons += proof_reasons(job, proof, migrated) if job.validation_enabled else ()
+        reasons += proof_reasons(config, job, proof, migrated) if job.validation_enabled else ()
     whole = len(tables) == len(config.migration_jobs)
     digest = proof_digest([(job, proof) for job, proof, _ in tables]) if whole else ""
     if (reasons or over()) and not everything:

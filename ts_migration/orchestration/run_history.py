@@ -11,7 +11,7 @@ LOOKED_AT = 200
 
 
 def _of_table(run: dg.DagsterRun, names: TableNames) -> bool:
-    if run.job_name in (names.job, names.roll_up_job):
+    if run.job_name in (names.job, names.check_job, names.roll_up_job):
         return True
     return any(key.path[: len(names.prefix)] == list(names.prefix) for key in run.asset_selection or ())
 
@@ -44,11 +44,17 @@ def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozense
 
 
 def last_error_of(instance: dg.DagsterInstance, names: TableNames) -> str:
-    """What the newest failed run of the table said, with its window."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=LOOKED_AT):
+    """What the newest failed run of the table said, with its window; one that went well since has no error."""
+    over = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+    went_well: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=over), limit=LOOKED_AT):
         if not _of_table(run, names):
             continue
-        return f"{run.tags.get(PARTITION_TAG, 'roll-up')}: {_words_of(instance, run.run_id)}"
+        what = run.tags.get(PARTITION_TAG, "roll-up")
+        if run.status is dg.DagsterRunStatus.SUCCESS:
+            went_well.add(what)
+        elif what not in went_well:
+            return f"{what}: {_words_of(instance, run.run_id)}"
     return ""
 
 

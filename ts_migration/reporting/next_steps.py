@@ -26,6 +26,7 @@ class Standing:
         accepted: windows that passed and were accepted.
         kept_out: rows and lines that the bucket does not hold as the source does.
         table_failed: whether a check of a whole table did not pass.
+        table_unchecked: whether one is due and was not made.
         validated: whether the job is checked at all.
         job: its name; None for all jobs of the configuration.
     """
@@ -34,6 +35,7 @@ class Standing:
     accepted: int = 0
     kept_out: int = 0
     table_failed: bool = False
+    table_unchecked: bool = False
     validated: bool = True
     job: str | None = None
 
@@ -41,7 +43,7 @@ class Standing:
     def open(self) -> bool:
         """Whether something is left to do."""
         done = self.statuses["proven"] + self.accepted
-        return self.table_failed or done < sum(self.statuses.values())
+        return self.table_failed or self.table_unchecked or done < sum(self.statuses.values())
 
 
 def together(standings: Sequence[Standing]) -> Standing:
@@ -57,6 +59,7 @@ def together(standings: Sequence[Standing]) -> Standing:
         accepted=sum(standing.accepted for standing in left),
         kept_out=sum(standing.kept_out for standing in left),
         table_failed=any(standing.table_failed for standing in left),
+        table_unchecked=any(standing.table_unchecked for standing in left),
         validated=all(standing.validated for standing in left),
     )
 
@@ -90,6 +93,8 @@ def next_step(standing: Standing, configuration: str | None = None) -> NextStep:
         return run(f"does again what no longer holds of {windows(stale)}", "execute")
     if standing.table_failed:
         return run("reads both systems again: a check of a whole table did not pass", "validate")
+    if standing.table_unchecked and standing.validated:
+        return run("makes the checks of whole tables, which were not made since their windows were done", "execute")
     if passed := statuses["passed"] - standing.accepted:
         accept = "where that may be: ts-migration accept JOB --reason TEXT"
         if standing.kept_out:

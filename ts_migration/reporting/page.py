@@ -23,6 +23,8 @@ LISTED_WINDOWS = 2_000
 """Windows of a table that are listed with their times, and shown as squares of their own."""
 _ROW_LENGTH = 60
 _POINT_LENGTH, _LINE_LENGTH = 200, 400
+_COMMAND_LENGTH = 4_000
+"""Of a line that holds a command: a part of one must not be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ShownCheck:
                 )
                 for point in points
             ),
-            lines=tuple(shortened(line, _LINE_LENGTH) for line in lines),
+            lines=tuple(shortened(line, _COMMAND_LENGTH if "`" in line else _LINE_LENGTH) for line in lines),
             more=len(check.evidence) - len(shown),
         )
 

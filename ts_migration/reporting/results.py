@@ -15,6 +15,7 @@ from ts_migration.reporting.surroundings import Setting
 from ts_migration.reporting.throughput import StageResult, stage_results
 from ts_migration.reporting.values import ResultValue
 from ts_migration.stages.proof import TableProof, WindowProof
+from ts_migration.validation.table import TableCheck
 from ts_migration.windows import iso
 
 SCHEMA_VERSION = 1
@@ -97,11 +98,18 @@ class TableResult(ResultValue):
         default=None, description="What to run next for this table; null where it is of no configuration."
     )
     accepted: int = Field(default=0, description="Windows that are not proven and were accepted.")
+    unchecked: tuple[str, ...] = Field(
+        default=(), description="Checks of the whole table that are due, as every window is done, and were not made."
+    )
 
     @property
     def cleared(self) -> bool:
-        """Every window is proven or accepted, and no check of the whole table failed."""
-        return all(window.cleared for window in self.windows) and all(check.passed for check in self.table_checks)
+        """Every window is proven or accepted, and every check of the whole table was made and passed."""
+        return (
+            not self.unchecked
+            and all(window.cleared for window in self.windows)
+            and all(check.passed for check in self.table_checks)
+        )
 
 
 class MigrationResults(ResultValue):
@@ -160,7 +168,7 @@ def results_of(
     Args:
         proofs: one per job, in the order of the configuration.
         kind: what ran.
-        table_checks: job name -> verdicts of its whole table.
+        table_checks: job name -> verdicts of its whole table; None where the windows are all that is judged.
         job_settings: job name -> its keys; a table without them is of no configuration.
         settings: keys that apply to all jobs.
         environment: where the systems are, without secrets.
@@ -169,7 +177,13 @@ def results_of(
         configuration: path of the file.
     """
     tables = tuple(
-        table_result(proof, (table_checks or {}).get(proof.job, ()), (job_settings or {}).get(proof.job), configuration)
+        table_result(
+            proof,
+            (table_checks or {}).get(proof.job, ()),
+            (job_settings or {}).get(proof.job),
+            configuration,
+            as_a_whole=table_checks is not None,
+        )
         for proof in proofs
     )
     worst = min(tables, key=lambda table: WORST.index(table.status), default=None)
@@ -191,9 +205,14 @@ def table_result(
     table_checks: tuple[VerdictRecord, ...] = (),
     settings: Mapping[str, Setting] | None = None,
     configuration: str | None = None,
+    *,
+    as_a_whole: bool = False,
 ) -> TableResult:
-    """The result of one table."""
+    """The result of one table; `as_a_whole` where it is to be judged by the checks of the whole table too."""
     windows = tuple(_window_result(window) for window in proof.windows)
+    made = {check.check for check in table_checks}
+    due = [check.value for check in TableCheck] if as_a_whole and proof.complete else []
+    unchecked = tuple(name for name in due if name not in made)
     result = TableResult(
         job=proof.job,
         source=proof.source,
@@ -201,7 +220,7 @@ def table_result(
         measurement=proof.measurement,
         start=windows[0].start if windows else None,
         end=windows[-1].end if windows else None,
-        status=_with_table_checks(proof.status.value, table_checks),
+        status=_with_table_checks(proof.status.value, table_checks, unchecked),
         statuses=proof.statuses,
         rows=proof.rows,
         points=proof.points,
@@ -219,6 +238,7 @@ def table_result(
         table_checks=table_checks,
         settings=dict(settings or {}),
         accepted=len(proof.accepted),
+        unchecked=unchecked,
     )
     if settings is None:
         return result
@@ -231,17 +251,22 @@ def _standing(table: TableResult) -> Standing:
         accepted=table.accepted,
         kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
         table_failed=not all(check.passed for check in table.table_checks),
+        table_unchecked=bool(table.unchecked),
         validated=table.settings.get("validation_enabled") is not False,
         job=table.job,
     )
 
 
-def _with_table_checks(status: Status, checks: Sequence[VerdictRecord]) -> Status:
-    """The worst of a table's windows and of its own checks: an error fails it, a warning leaves it passed."""
-    open_checks = {check.severity for check in checks if not check.passed}
-    if not open_checks:
-        return status
-    return min(status, "failed" if "ERROR" in open_checks else "passed", key=WORST.index)
+def _with_table_checks(status: Status, checks: Sequence[VerdictRecord], unchecked: Sequence[str]) -> Status:
+    """The worst of a table's windows and of its own checks.
+
+    An error fails it, a warning leaves it passed; one that was not made leaves it missing.
+    """
+    by_severity: dict[str, Status] = {"ERROR": "failed", "WARN": "passed"}
+    found: list[Status] = [status, *(by_severity[check.severity] for check in checks if not check.passed)]
+    if unchecked:
+        found.append("missing")
+    return min(found, key=WORST.index)
 
 
 def _window_result(window: WindowProof) -> WindowResult:

@@ -78,6 +78,9 @@ def _found(results: MigrationResults) -> str:
             f"All {windows(total)} of {_tables(len(results.tables))} hold in InfluxDB exactly what Timestream holds: "
             f"{values:,} values were compared and nothing was left out."
         )
+    if not counts[results.status] and results.status == "missing":
+        jobs = ", ".join(table.job for table in results.tables if table.unchecked)
+        return f"Every window was checked, but whole tables were not, or not since: {jobs}."
     if not counts[results.status]:
         return f"No single window is the cause, but checks of whole tables did not pass: {_open_checks(results)}."
     where = sum(bool(table.statuses.get(results.status)) for table in results.tables)

@@ -255,10 +255,14 @@ def source_reading(
 
 
 def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
-    """The histogram of the export frames, where it is still there."""
+    """The histogram of the export frames, where it is still there and whole: a new conversion makes it again."""
     try:
-        return coverage_from_bytes(bucket.get(chain.converted.coverage_key))
+        body = bucket.get(chain.converted.coverage_key)
     except Missing:
+        return None
+    try:
+        return coverage_from_bytes(body)
+    except Permanent:
         return None
 
 

@@ -29,7 +29,7 @@ def check_coverage(reading: Reading, window: Window) -> Verdict:
     findings += _edges(reading)
     notes: tuple[str, ...] = ()
     if expected is None:
-        findings.append((Stage.CONVERSION, "the histogram of the export is gone: series by time cannot be compared"))
+        findings.append((Stage.CONVERSION, "the histogram of the export is gone or damaged: it cannot be compared"))
         share = 1.0
     else:
         findings += [(Stage.EXPORT, line) for line in _export_gaps(reading, expected, window)]

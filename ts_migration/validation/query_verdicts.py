@@ -62,6 +62,11 @@ class QueryResult:
         return self.comparison is not None and self.comparison.same
 
     @property
+    def may_lack_rows(self) -> bool:
+        """Whether all that is wrong may be rows that one side lacks: both answered, with rows of the same columns."""
+        return self.comparison is not None and not self.comparison.problems
+
+    @property
     def summary(self) -> str:
         """What was found, in a line."""
         return self.comparison.summary if self.comparison else self.problem
@@ -97,11 +102,11 @@ def _equivalence(
         lines += [f"{result.name}: {line}" for line in (result.comparison.examples if result.comparison else ())]
     lines += unasked
     lines += [f"{result.name}: {result.summary}" for result in results if result.same]
-    mild = not unlike or kept_out
+    explained = kept_out and all(result.may_lack_rows for result in unlike)
     return VerdictRecord(
         check=TableCheck.QUERY_EQUIVALENCE.value,
-        passed=bool(results) and (not unlike or (accepted and all(result.comparison for result in unlike))),
-        severity=(Severity.WARN if mild and (unlike or not results) else Severity.ERROR).value,
+        passed=bool(results) and (not unlike or (accepted and explained)),
+        severity=(Severity.WARN if (explained if unlike else not results) else Severity.ERROR).value,
         expected=f"{_queries(len(results))} answered alike" if results else "queries answered alike",
         actual=f"{len(results) - len(unlike)} of {len(results)} alike" if results else "nothing was asked",
         difference=_queries(len(unlike)) if unlike else "0",

@@ -48,7 +48,7 @@ class ExportReading:
         empty: rows without a single value, which are no points.
         values: field key -> values encoded.
         expected: digest of the export frames: what the bucket must hold.
-        coverage: values by series bucket and time bin, uint64 [4096, 64]; None where its object is gone.
+        coverage: values by series bucket and time bin, uint64 [4096, 64]; None where its object is gone or damaged.
         series: distinct series.
         frame_failures: what pandera found in the exported batches; None where it did not look at them.
         spoiled_parts: line protocol objects that are not what the conversion wrote; looked for only where the bucket

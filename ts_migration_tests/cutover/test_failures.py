@@ -139,13 +139,30 @@ def test_reverses_that_fail_are_named_and_the_others_are_done(world: World, monk
     with monkeypatch.context() as patched:
         patched.setattr(parameter, "revert", fail)
         record = revert_cutover(config, world.clients, world.bucket, "test")
-    assert record.state == "failed"
-    assert record.problem == "action 2 (ssm_parameter /app/url): its reverse failed: no way back"
-    assert [one.state for one in record.actions] == ["reverted", "failed", "reverted"]
-    assert set(differences(before, world.state())) == {"parameters", "lambda versions"}
+        assert record.state == "failed"
+        assert record.problem == "action 2 (ssm_parameter /app/url): its reverse failed: no way back"
+        assert [one.state for one in record.actions] == ["reverted", "failed", "reverted"]
+        assert set(differences(before, world.state())) == {"parameters", "lambda versions"}
+        # It is told once, however often it is tried.
+        assert revert_cutover(config, world.clients, world.bucket, "test").problem == record.problem
     # Once the reason is gone, what is left is put back, and only that.
-    assert revert_cutover(config, world.clients, world.bucket, "test").state == "reverted"
+    record = revert_cutover(config, world.clients, world.bucket, "test")
+    assert (record.state, record.problem, {one.problem for one in record.actions}) == ("reverted", "", {""})
     assert differences(before, world.state()) == {}
+
+
+def test_a_webhook_that_nobody_answers_does_not_keep_the_cutover_half_reverted(world: World):
+    wrong = "type: webhook, request: {url: 'http://127.0.0.1:9/x'}, on_revert: {url: 'http://127.0.0.1:9/x'}"
+    chosen, before = actions(world), world.state()
+    record = apply_cutover(
+        world.config(chosen["lambda"], chosen["message"], wrong), world.clients, world.bucket, "proof", "test"
+    )
+    assert record.state == "reverted"
+    assert record.problem.count("does not answer") == 2  # it, and that nobody was told that it is taken back
+    assert differences(before, world.state()) == {}
+    # Once the address is mended the cutover is done.
+    mended = world.config(chosen["lambda"], chosen["message"], chosen["webhook"])
+    assert apply_cutover(mended, world.clients, world.bucket, "proof", "test").state == "applied"
 
 
 class Killed(BaseException):

@@ -16,8 +16,10 @@ from ts_migration.cutover.readiness import (
 )
 from ts_migration.manifests import AcceptanceManifest
 from ts_migration.operations.arrivals import Arrivals, ChangedWindow
+from ts_migration.query_settings import QuerySettings
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.proof import Standing, TableProof, WindowManifests, WindowProof, window_proof
+from ts_migration.stages.queries import queries_fingerprint
 from ts_migration.stages.roll_up import MigratedManifest
 from ts_migration.timestream.window_counts import TailCount
 from ts_migration.windows import Window
@@ -33,7 +35,8 @@ migration_jobs:
     end_time: 2023-04-01
     validation_enabled: {validated}
 """
-JOB = parse_config(CONFIG.format(validated="true")).migration_jobs[0]
+SETTINGS = parse_config(CONFIG.format(validated="true"))
+JOB = SETTINGS.migration_jobs[0]
 NOTHING = TailCount(0, None, None)
 
 
@@ -52,13 +55,14 @@ def rolled_up(of: TableProof, **changes: object) -> MigratedManifest:
     plain = {
         "database": "grid", "table": "load", "job": "the load", "org": "o", "bucket": "load", "measurement": "load",
         "range_start_ns": JOB.start_time, "range_end_ns": JOB.end_time, "proof": of.digest, "windows": 3, "rows": 30,
-        "points": 30, "values": 60, "series": 3, "verdicts": (verdict("totals"),), "status": "proven",
+        "points": 30, "values": 60, "series": 3, "verdicts": (verdict("totals"), verdict("query_equivalence")), "status": "proven",
+        "queries": queries_fingerprint(SETTINGS, JOB),
     }  # fmt: skip
     return MigratedManifest.model_validate(plain | changes)
 
 
 def lacks(proof: TableProof, migrated: MigratedManifest | None) -> list[Lack]:
-    return [reason.lack for reason in proof_reasons(JOB, proof, migrated)]
+    return [reason.lack for reason in proof_reasons(SETTINGS, JOB, proof, migrated)]
 
 
 def test_a_table_that_is_proven_and_rolled_up_lacks_nothing() -> None:
@@ -69,7 +73,7 @@ def test_a_window_without_manifests_is_open_and_the_first_is_named_with_the_comm
     windows = table().windows
     gone = replace(table(), windows=(windows[0], window_proof(windows[1].window, WindowManifests(), STANDING)))
 
-    (reason,) = proof_reasons(JOB, gone, rolled_up(table()))
+    (reason,) = proof_reasons(SETTINGS, JOB, gone, rolled_up(table()))
 
     assert str(reason) == (
         "the-load: windows that are open by their manifests: 1, the first: window 2023-02-01: nothing was done yet. "
@@ -96,7 +100,7 @@ def test_a_window_loaded_into_a_bucket_that_is_gone_is_stale() -> None:
 def test_a_window_that_only_passed_waits_for_somebody_to_accept_it() -> None:
     proof = table(february="passed")
 
-    (reason,) = proof_reasons(JOB, proof, rolled_up(proof))
+    (reason,) = proof_reasons(SETTINGS, JOB, proof, rolled_up(proof))
 
     assert (reason.lack, reason.count) == (Lack.NOT_PROVEN, 1)
     assert "ts-migration accept the-load --reason" in reason.next_step
@@ -127,9 +131,21 @@ def test_a_roll_up_counts_only_for_the_windows_that_it_judged() -> None:
 def test_a_check_of_the_whole_table_that_failed_is_named() -> None:
     failed = verdict("totals", passed=False, expected="60 values", actual="59 values")
 
-    (reason,) = proof_reasons(JOB, table(), rolled_up(table(), verdicts=(failed,)))
+    (reason,) = proof_reasons(SETTINGS, JOB, table(), rolled_up(table(), verdicts=(failed,)))
 
     assert (reason.lack, reason.first) == (Lack.TABLE_FAILED, "totals: expected 60 values, found 59 values")
+
+
+def test_queries_that_were_changed_since_they_were_asked_are_not_answered() -> None:
+    other = SETTINGS.model_copy(update={"query_settings": QuerySettings(max_latency_ms=1)})
+
+    (reason,) = proof_reasons(other, JOB, table(), rolled_up(table()))
+
+    assert (reason.lack, reason.first) == (
+        Lack.TABLE_NOT_CHECKED,
+        "query_equivalence: `queries` was changed since they were asked",
+    )
+    assert reason.next_step == "ts-migration validate --only the-load"
 
 
 def test_a_job_without_validation_is_never_ready() -> None:

@@ -306,6 +306,22 @@ def test_exported_batches_that_nobody_looked_at_are_no_pass(table: ProvenTable) 
 # coverage
 
 
+@pytest.mark.parametrize("body", [b"", b"no histogram", None], ids=["empty", "damaged", "gone"])
+def test_a_histogram_that_cannot_be_read_fails_the_coverage_and_is_the_conversions_to_make_again(
+    table: ProvenTable, body: bytes | None
+) -> None:
+    key = require_manifest(LineProtocolManifest, table.bucket, table.own.manifest("line_protocol"), "").coverage_key
+    if body is None:
+        table.bucket.delete(key)
+    else:
+        table.bucket.put(key, body)
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"coverage"}
+    assert verdicts["coverage"].stage == "conversion"
+
+
 def test_points_moved_to_another_time_bin_fail_the_coverage_though_every_count_is_equal(table: ProvenTable) -> None:
     moved = FIRST + 15 * HOUR
     table.delete(FIRST, FIRST + 1, plant="Itaipu")

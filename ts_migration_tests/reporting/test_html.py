@@ -158,6 +158,22 @@ def test_the_whole_tables_checks_are_in_the_report() -> None:
     assert "job_1" in text
 
 
+def test_a_command_in_the_evidence_is_shown_whole_however_long_it_is() -> None:
+    command = f"influx delete --bucket {'b' * 600} --predicate m"
+    line = f"points that are too many: by hand `{command}`, then execute"
+    checks = {proof().job: (verdict("totals", passed=False, evidence=(line, "x" * 600)),)}
+    text = report_html(results_of([proof()], "execution", table_checks=checks))
+    assert command in text
+    assert "x" * 600 not in text
+
+
+def test_checks_of_a_whole_table_that_were_not_made_are_named() -> None:
+    made = (verdict("totals"), verdict("cardinality"))
+    text = report_html(results_of([proof(failed=False)], "execution", table_checks={proof().job: made}))
+    assert "<h1>Not finished</h1>" in text
+    assert "all_windows_proven, late_arrivals, query_equivalence, query_performance." in text
+
+
 def test_what_was_kept_out_the_rates_settings_and_versions_are_in_the_report() -> None:
     text = report_html(example())
     for told in ("tag value ends in a backslash", "mapping.rewrite.float_not_finite", "influxdb v2.7.12", "https://influxdb.ons.example:8086"):  # fmt: skip

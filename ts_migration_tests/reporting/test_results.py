@@ -23,6 +23,7 @@ from ts_migration.reporting.surroundings import (
 from ts_migration.reporting.words import summary
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.proof import TableProof, WindowManifests, window_proof
+from ts_migration.validation.table import TableCheck
 from ts_migration_tests.embedded_stack import CHECKOUT, configuration
 from ts_migration_tests.reporting.example import example
 from ts_migration_tests.reporting.proofs import proof, results
@@ -122,12 +123,18 @@ def test_kept_out_rows_are_told_by_their_reasons_the_commonest_first() -> None:
     assert table.windows[0].quarantined_by_reason == {"line feed": 1, "NaN": 2}
 
 
+WHOLE = {check.value: verdict(check.value) for check in TableCheck}
+"""Every check of a whole table, passed."""
+
+
 def told(*proofs: TableProof, **checks: VerdictRecord) -> MigrationResults:
-    """Results of jobs of a configuration; `totals` of the first one's table."""
+    """Results of jobs of a configuration whose tables passed their own checks, but for these of the first one."""
+    whole = {proof.job: tuple(WHOLE.values()) for proof in proofs}
+    whole[proofs[0].job] = tuple((WHOLE | checks).values())
     return results_of(
         proofs,
         "validation",
-        table_checks={proofs[0].job: tuple(checks.values())},
+        table_checks=whole,
         job_settings={proof.job: {} for proof in proofs},
         configuration="my config.yaml",
     )
@@ -156,6 +163,22 @@ def test_a_warning_of_the_whole_table_that_did_not_pass_leaves_it_passed() -> No
     assert (found.status, found.cleared) == ("passed", False)
     assert summary(found).headline == "Passed, not proven"
     assert told(good, late=verdict("cardinality", severity="WARN")).status == "proven"
+
+
+def test_a_table_that_was_not_checked_as_a_whole_is_not_proven_whatever_its_windows_are() -> None:
+    good = replace(proof(failed=False), job="good")
+    for made in ((), tuple(WHOLE.values())[:-1]):
+        found = results_of(
+            [good], "execution", table_checks={"good": made}, job_settings={"good": {}}, configuration="my config.yaml"
+        )
+        assert (found.status, found.cleared, found.tables[0].status) == ("missing", False, "missing")
+        assert found.tables[0].unchecked == tuple(WHOLE)[len(made) :]
+        assert "Every window was checked, but whole tables were not, or not since: good." in summary(found).found
+        assert found.next_step and found.next_step.command == (
+            "ts-migration execute --config 'my config.yaml' --only good"
+        )
+    # What is begun alone is not due to be judged as a whole.
+    assert results_of([proof()], "execution", table_checks={}).tables[0].unchecked == ()
 
 
 def test_the_next_command_is_of_the_one_table_that_is_open_or_of_all() -> None:

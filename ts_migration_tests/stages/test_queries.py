@@ -222,6 +222,22 @@ def test_windows_that_only_passed_make_a_difference_a_warning(plants: Migration)
     assert (equivalence.passed, equivalence.severity) == (False, "WARN")
 
 
+@pytest.mark.parametrize(
+    "influxql",
+    [
+        PEAKS_INFLUXQL.replace("{{measurement}}", '"nothing"'),
+        PEAKS_INFLUXQL.replace('AS "peak"', 'AS "other"'),
+        "SELECT nonsense",
+    ],
+    ids=["no row", "no column", "refused"],
+)
+def test_rows_that_were_kept_out_explain_no_answer_that_says_nothing(plants: Migration, influxql: str) -> None:
+    pair = QueryPair(**PEAKS, influxql=influxql)
+    found = replace(asked(plants, pair, default_queries=False), kept_out=True, accepted=True)
+    (equivalence, _) = found.verdicts
+    assert (equivalence.passed, equivalence.severity) == (False, "ERROR")
+
+
 def test_a_table_without_numbers_or_without_records_says_so_and_does_not_pass(stack: Stack) -> None:
     records = [at(step, {"plant": "A"}, "state", [("text", "VARCHAR", f"{step}")]) for step in range(9)]
     words = migration_of(stack, records, **ONE_WINDOW)
