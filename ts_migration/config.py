@@ -23,6 +23,7 @@ from ts_migration.config_values import (
     Cron,
     DurationS,
     EndNs,
+    Owner,
     Section,
     Text,
     TimeNs,
@@ -113,6 +114,8 @@ class MigrationJob(Section):
     allow_existing_data: bool = False
     series_limit: int = Field(default=10_000_000, ge=1)
     """Series with their field keys above which `plan` warns. 10 million is the vendor's ceiling for one node."""
+    owners: tuple[Owner, ...] = Field(default=(), strict=False)
+    """Whom Dagit names beside the table."""
 
     @model_validator(mode="before")
     @classmethod

@@ -104,6 +104,16 @@ def _compression(value: object) -> object:
     raise ValueError("none, or a gzip level from 0 to 9")
 
 
+_OWNER = re.compile(r"^(team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")
+
+
+def _owner(value: object) -> object:
+    """Owners as Dagster takes them."""
+    if isinstance(value, str) and not _OWNER.match(value):
+        raise ValueError("an e-mail address, or a team as team:name")
+    return value
+
+
 def _timestream_name(value: object) -> object:
     if isinstance(value, str) and (not re.fullmatch(r"[a-zA-Z0-9_.-]{1,256}", value) or set(value) == {"."}):
         raise ValueError("letters, digits, _ . and -, at most 256")
@@ -117,6 +127,7 @@ Cron = Annotated[str, BeforeValidator(_cron)]
 Connections = Annotated[int | None, BeforeValidator(_connections)]
 Compression = Annotated[int | None, BeforeValidator(_compression)]
 Text = Annotated[str, Field(min_length=1)]
+Owner = Annotated[str, BeforeValidator(_owner)]
 TimestreamName = Annotated[str, BeforeValidator(_timestream_name)]
 BucketName = Annotated[str, BeforeValidator(_bucket_name)]
 

@@ -106,21 +106,3 @@ def test_the_makefile_and_ci_name_the_targets_that_people_are_told():
     for target in ("demo", "test", "lint", "types", "format", "conformance", "bench", "clean"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert "make lint" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
-
-
-def test_the_production_instance_is_one_that_dagster_accepts(tmp_path, monkeypatch):
-    monkeypatch.setenv("S3_EXPORT_BUCKET", "some-bucket")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    from dagster import DagsterInstance
-    from dagster._core.instance.ref import InstanceRef
-
-    from ts_migration.orchestration.names import TABLE_TAG
-
-    text = (CHECKOUT / "examples" / "dagster.yaml").read_text(encoding="utf-8")
-    (tmp_path / "dagster.yaml").write_text(text, encoding="utf-8")
-    with DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
-        assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
-        assert instance.run_monitoring_enabled
-        assert not instance.telemetry_enabled
-        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
-        assert [limit["key"] for limit in limits] == [TABLE_TAG]

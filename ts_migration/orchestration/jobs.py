@@ -4,7 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.orchestration.names import JOB_NAME_TAG, TABLE_TAG, TableNames
+from ts_migration.orchestration.names import TableNames, catalog_tags
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.table_assets import REPORT
 
@@ -18,8 +18,11 @@ def window_job(config: MigrationConfig, job: MigrationJob) -> Job:
         names.job,
         selection=dg.AssetSelection.assets(names.export_files, names.line_protocol_files, names.influxdb_bucket),
         partitions_def=partitions_of(job.grid),
-        tags=_tags(job),
-        description=f"Export, convert, load and check one window of {job.source}.",
+        tags=catalog_tags(job),
+        description=(
+            f"Export, convert, load and check windows of {job.source}: choose them as partitions; a range of dates "
+            "makes a backfill. No configuration is needed. The tag dagster/priority says which of several goes first."
+        ),
     )
 
 
@@ -29,7 +32,7 @@ def check_job(config: MigrationConfig, job: MigrationJob) -> Job:
     return dg.define_asset_job(
         names.check_job,
         selection=dg.AssetSelection.checks(*names.window_checks),
-        tags=_tags(job),
+        tags=catalog_tags(job),
         description=f"Check one window of {job.source} again; the partition is given by the tag dagster/partition.",
     )
 
@@ -40,10 +43,6 @@ def roll_up_job(config: MigrationConfig, job: MigrationJob) -> Job:
     return dg.define_asset_job(
         names.roll_up_job,
         selection=dg.AssetSelection.assets(names.migrated, REPORT),
-        tags=_tags(job),
+        tags=catalog_tags(job),
         description=f"Roll up {job.source} once every window is proven, and write the report.",
     )
-
-
-def _tags(job: MigrationJob) -> dict[str, str]:
-    return {JOB_NAME_TAG: job.slug, TABLE_TAG: job.source}

@@ -12,6 +12,7 @@ JOB_ID_TAG = "ts_migration/job_id"
 """Which `execute` a run belongs to."""
 JOB_NAME_TAG = "ts_migration/job_name"
 TABLE_TAG = "ts_migration/table"
+DATABASE_TAG = "ts_migration/database"
 WORKER_TAG = "ts_migration/worker"
 """host:pid:start of the worker process of an in-process run, so that a dead one can be told from a slow one."""
 REPAIR_TAG = "ts_migration/repair"
@@ -29,6 +30,10 @@ EXPORT_AGAIN_TAG = "ts_migration/export_again"
 PROOF_TAG = "ts_migration/proof"
 """On runs of the cutover: the first digits of the digest of the proof that they act upon."""
 CUTOVER_JOB = "cutover"
+UNLOAD_POOL = "timestream_unload"
+"""Pool of the exports: a limit of it bounds UNLOADs at a time, whoever launched their runs."""
+WRITE_POOL = "influxdb_write"
+"""Pool of the loads. Neither has a limit unless the instance sets one (`dagster instance concurrency set`)."""
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 
@@ -45,6 +50,11 @@ REPORT_GROUP = "migration"
 """Asset group of what is of no single table."""
 TABLE_CHECKS = tuple(check.value for check in TableCheck)
 """The checks of a whole table, on `migrated`."""
+
+
+def catalog_tags(job: MigrationJob) -> dict[str, str]:
+    """Tags of a table's assets and jobs, to filter by: its job, database and table."""
+    return {JOB_NAME_TAG: job.slug, DATABASE_TAG: job.source_database, TABLE_TAG: job.source}
 
 
 @dataclass(frozen=True)

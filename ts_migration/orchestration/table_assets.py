@@ -6,8 +6,9 @@
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.orchestration import descriptions
 from ts_migration.orchestration.failures import told_to_dagster
-from ts_migration.orchestration.names import REPORT_GROUP, TableNames
+from ts_migration.orchestration.names import REPORT_GROUP, TableNames, catalog_tags
 from ts_migration.orchestration.resources import (
     ExportBucketResource,
     InfluxDBResource,
@@ -39,7 +40,9 @@ def migrated_asset(config: MigrationConfig, job: MigrationJob) -> dg.AssetsDefin
         deps=[dg.AssetDep(names.influxdb_bucket, partition_mapping=dg.AllPartitionMapping())],
         group_name=names.group,
         kinds={"influxdb"},
-        description=f"The whole of {job.source} in bucket {job.target_bucket}: every window present and proven.",
+        description=descriptions.migrated(job),
+        owners=job.owners,
+        tags=catalog_tags(job),
         check_specs=[
             dg.AssetCheckSpec(check.value, asset=names.migrated, description=DESCRIPTIONS[check])
             for check in TableCheck
@@ -78,8 +81,8 @@ def report_asset(config: MigrationConfig) -> dg.AssetsDefinition:
         key=REPORT,
         deps=[TableNames.of(config, job).migrated for job in config.migration_jobs],
         group_name=REPORT_GROUP,
-        kinds={"html"},
-        description="Every table, window and check in one self-contained HTML file, and the same as JSON.",
+        kinds={"html", "s3"},
+        description=descriptions.REPORT,
     )
     def migration_report(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource

@@ -11,6 +11,7 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Refused
 from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.orchestration import descriptions
 from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
 from ts_migration.orchestration.names import (
     CONVERSION_CHECK,
@@ -19,7 +20,10 @@ from ts_migration.orchestration.names import (
     REMOVED_KEPT,
     REMOVED_POINTS,
     REPAIR_TAG,
+    UNLOAD_POOL,
+    WRITE_POOL,
     TableNames,
+    catalog_tags,
 )
 from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
@@ -55,7 +59,10 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         partitions_def=partitions,
         group_name=names.group,
         kinds={"timestream", "s3", "parquet"},
-        description=f"Parquet files that UNLOAD wrote for one window of Timestream table {job.source}.",
+        description=descriptions.export_files(job),
+        owners=job.owners,
+        tags=catalog_tags(job),
+        pool=UNLOAD_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 EXPORT_SCHEMA_CHECK,
@@ -106,7 +113,9 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
         partitions_def=partitions,
         group_name=names.group,
         kinds={"s3", "polars"},
-        description="The window as InfluxDB line protocol: gzip members, each the body of one write request.",
+        description=descriptions.line_protocol_files(job),
+        owners=job.owners,
+        tags=catalog_tags(job),
         check_specs=[
             dg.AssetCheckSpec(
                 CONVERSION_CHECK,
@@ -142,7 +151,10 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
         partitions_def=partitions_of(job.grid),
         group_name=names.group,
         kinds={"influxdb"},
-        description=f"The window's points in bucket {job.target_bucket}, measurement {job.measurement}.",
+        description=descriptions.influxdb_bucket(job),
+        owners=job.owners,
+        tags=catalog_tags(job),
+        pool=WRITE_POOL,
     )
     def influxdb_bucket(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
