@@ -173,6 +173,11 @@ class WindowPlace:
         """Key of the lines that InfluxDB refused while they were loaded."""
         return f"{self.proof}refused.ndjson.gz"
 
+    @property
+    def found(self) -> str:
+        """Prefix of the copies of points that the window held before the job's first load."""
+        return f"{self.proof}found/"
+
     def removed(self, when: str) -> str:
         """Key of the points that one repair deleted from the bucket."""
         return f"{self.proof}removed/{when}.ndjson.gz"
