@@ -127,6 +127,16 @@ class TablePlace:
         """Key of the roll-up's manifest."""
         return f"{self.proof}migrated.json"
 
+    @property
+    def rollback(self) -> str:
+        """Key of the record of the latest rollback."""
+        return f"{self.proof}rollback.json"
+
+    @property
+    def rolled_back(self) -> str:
+        """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
+        return f"{self.proof}rolled-back/"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:

@@ -27,6 +27,7 @@ from ts_migration.cli import (
     repair,
     report,
     reset,
+    rollback,
     status,
     validate,
 )
@@ -55,6 +56,7 @@ app.command("queries")(queries.queries)
 app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
+app.command("rollback")(rollback.rollback)
 app.command("cutover")(cutover.cutover)
 
 

@@ -35,6 +35,7 @@ from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.queries import queries_fingerprint
 from ts_migration.stages.roll_up import MigratedManifest
+from ts_migration.stages.rollback_record import require_no_rollback
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
@@ -166,6 +167,7 @@ def execute(
         schemas = {job.slug: describe(query, job.source_database, job.source_table) for job in jobs}
         for job in jobs:
             # All are looked at before one is begun: what is refused leaves nothing half done.
+            require_no_rollback(bucket, config.place(job))
             look_at_table(job, config.place(job), schemas[job.slug], bucket)
         target = target_of(environment)
         for job in jobs:

@@ -36,6 +36,7 @@ from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.found_points import copy_found, keep_untouched, not_copied
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.rollback_record import require_no_rollback
 from ts_migration.stages.target_types import require_types
 from ts_migration.stages.trace import Sides
 from ts_migration.windows import Window
@@ -110,6 +111,7 @@ def load_window(
     current = current_load(job, place, window, bucket, target.org, info.id)
     if current is not None:
         return current
+    require_no_rollback(bucket, place)
     require_room(target, info, window)
     with ThreadPoolExecutor(1, thread_name_prefix="load-index") as pool:
         index = pool.submit(_members, bucket, converted)
