@@ -90,6 +90,13 @@ class JobResult:
     """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
     accepted: int = 0
     """Windows that are not proven and were accepted."""
+    for_good: int = 0
+    """Windows of the call that failed by what they did (`Outcome.for_good`)."""
+
+    @property
+    def failed_for_good(self) -> bool:
+        """Whether windows failed, and none of them by an outage, a refusal or a fault of the tool."""
+        return 0 < self.failed == self.for_good
 
     @property
     def ok(self) -> bool:
@@ -351,6 +358,7 @@ class _Run:
         result.unproven += outcome.checks_failed > 0
         if not outcome.ok:
             result.failed += 1
+            result.for_good += outcome.for_good
             result.errors.append(f"window {task.keys[0]}: {outcome.error}")
 
 
