@@ -89,10 +89,9 @@ def save_others(sides: Sides, copies: Sequence[FoundCopy], own: Sequence[Window]
     )
     try:
         others = [SeriesBatch.of(block) for block in _others(left, own)]
-    except Missing as error:
+    except Permanent as error:
         raise Refused(
-            f"which points are the job's cannot be told from others' any more: {error.what}",
-            where=error.where,
+            f"which points are the job's cannot be told from others' any more: {error.what}", where=error.where
         ) from None
     if not others:
         return Held()
