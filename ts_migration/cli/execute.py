@@ -136,9 +136,9 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     if not result.ok:
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")
-        _roll_back(work, result, region)
+        rolled_back = _roll_back(work, result, region)
         for job in result.jobs:
-            if job.unproven:
+            if job.unproven and job.job not in rolled_back:
                 note(f"next: ts-migration repair --table {job.job} mends what failed its checks; --dry-run tells how")
         return ExitCode.FAILED
     accepted = sum(job.accepted for job in result.jobs)
@@ -152,13 +152,14 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     return ExitCode.OK
 
 
-def _roll_back(work: Work, result: "ExecutionResult", region: str | None) -> None:
-    """Roll back the jobs that failed for good and say rollback_enabled; of others tell the command.
+def _roll_back(work: Work, result: "ExecutionResult", region: str | None) -> set[str]:
+    """Roll back the jobs that failed for good and say rollback_enabled, and name them; of others tell the command.
 
     The report is written by then: what failed, where and why outlives what is deleted.
     """
     from ts_migration.cli.rollback import perform
 
+    rolled_back = set()
     for job in result.jobs:
         if not job.failed_for_good:
             continue
@@ -170,3 +171,6 @@ def _roll_back(work: Work, result: "ExecutionResult", region: str | None) -> Non
             perform(work, job.job, f"{job.failed} windows failed for good in {result.job_id}", region=region)
         except MigrationError as error:
             error_line(f"job {job.job}: not rolled back: {error}")
+        else:
+            rolled_back.add(job.job)
+    return rolled_back

@@ -142,7 +142,7 @@ def _conclude(record: "RollbackManifest", where: str, log: LogFile) -> None:
         f"rolled back: {record.deleted:,} values deleted from {len(record.ranges):,} windows, each proven by count "
         "and digest to hold what it held before",
         f"{found:,} values that were there before the job are put back" if found else "",
-        f"{others:,} values that others wrote since were kept" if others else "",
+        f"{others:,} values that others wrote since were kept, beside what was there before" if others else "",
         f"{len(kept):,} windows were deleted whole; copies: {', '.join(kept[:3])}" if kept else "",
         f"deleted, for the tool had made them and they are empty: {', '.join(record.buckets_deleted)}"
         if record.buckets_deleted

@@ -197,7 +197,8 @@ class Rollback:
             done = one.model_copy(update={"state": "restored"})
             record = record.with_range(index, done).write(self.bucket, place.rollback)
             name = f"window {one.key}" if one.key else f"{iso(one.start_ns)} on"
-            report(f"{name}: {one.before:,} values before, {one.values:,} now, as it was before the job")
+            since = f", {one.others:,} of them written by others since" if one.others else ""
+            report(f"{name}: {one.before:,} values before the rollback, {one.values:,} now{since}")
         emptied = self._delete_empty_buckets(record)
         changed = {"buckets_deleted": (*record.buckets_deleted, *emptied)}
         return record.model_copy(update=changed).write(self.bucket, place.rollback)
