@@ -251,6 +251,20 @@ class LineProtocolManifest(Manifest):
         return self.rewrite == rules or not self.altered
 
 
+class UntouchedRecord(BaseModel):
+    """Values that were in the window before the job's first load and that the load did not write over.
+
+    `key` is the object with their hashes (`validation.untouched`); `counts` are values per field key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    values: int
+    counts: dict[str, int]
+    series: int
+
+
 class LoadManifest(Manifest):
     """A loaded window: every member acknowledged by the server."""
 
@@ -276,6 +290,8 @@ class LoadManifest(Manifest):
     connections: int = 0
     """Most requests that were in flight at a time."""
     seconds: float
+    untouched: UntouchedRecord | None = None
+    """None: the window was empty before, or no copy of what it held was kept."""
 
 
 class VerdictRecord(BaseModel):

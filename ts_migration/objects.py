@@ -7,6 +7,7 @@ What the objects mean is in `manifests`.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
@@ -34,6 +35,7 @@ REPORT_PREFIX = "reports/"
 CHECKS_PREFIX = f"{BULK_PREFIX}@checks/"
 """What a check of a range exports to compare, deleted when it ends; `@` is in no name of Timestream's."""
 
+_ABORT_RULE = "ts-migration-aborted-uploads"
 _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to this size one request from the file, piece by piece. A parallel transfer's threads are new each time, and what
 they have held stays with the process: 200 MiB after ten parts."""
@@ -127,6 +129,16 @@ class TablePlace:
         """Key of the roll-up's manifest."""
         return f"{self.proof}migrated.json"
 
+    @property
+    def rollback(self) -> str:
+        """Key of the record of the latest rollback."""
+        return f"{self.proof}rollback.json"
+
+    @property
+    def rolled_back(self) -> str:
+        """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
+        return f"{self.proof}rolled-back/"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
@@ -173,6 +185,11 @@ class WindowPlace:
         """Key of the lines that InfluxDB refused while they were loaded."""
         return f"{self.proof}refused.ndjson.gz"
 
+    @property
+    def found(self) -> str:
+        """Prefix of the copies of points that the window held before the job's first load."""
+        return f"{self.proof}found/"
+
     def removed(self, when: str) -> str:
         """Key of the points that one repair deleted from the bucket."""
         return f"{self.proof}removed/{when}.ndjson.gz"
@@ -205,10 +222,11 @@ def _span(offset: int, length: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """A listed object: key, size in bytes."""
+    """A listed object: key, size in bytes, when it was written."""
 
     key: str
     size: int
+    modified: datetime | None = None
 
 
 class ExportBucket:
@@ -341,7 +359,7 @@ class ExportBucket:
         try:
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 for found in page.get("Contents", []):
-                    yield ObjectInfo(found["Key"], found["Size"])
+                    yield ObjectInfo(found["Key"], found["Size"], found.get("LastModified"))
         except (ClientError, BotoCoreError) as error:
             raise_aws_error(error, self.uri(prefix))
 
@@ -359,3 +377,27 @@ class ExportBucket:
             self.delete(found.key)
             count += 1
         return count
+
+    def abort_uploads_after(self, days: int) -> None:
+        """Have S3 delete the parts of uploads that were not finished for so many days; other rules stay.
+
+        Raises:
+            Permanent: the credentials may not, or the service knows no lifecycle.
+        """
+        rule: dict[str, Any] = {
+            "ID": _ABORT_RULE,
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+        }
+        try:
+            try:
+                known = self.client.get_bucket_lifecycle_configuration(Bucket=self.name).get("Rules", [])
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") != "NoSuchLifecycleConfiguration":
+                    raise
+                known = []
+            rules: Any = [*(one for one in known if one.get("ID") != _ABORT_RULE), rule]
+            self.client.put_bucket_lifecycle_configuration(Bucket=self.name, LifecycleConfiguration={"Rules": rules})
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(""))

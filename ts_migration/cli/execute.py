@@ -11,7 +11,7 @@ from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.report import show_report
 from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, RegionOption, Work, begin, window_keys
-from ts_migration.errors import ExitCode
+from ts_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
     from ts_migration.operations.findings import Finding
@@ -136,8 +136,9 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     if not result.ok:
         again = "; what failed is tried again by the same command" if any(job.errors for job in result.jobs) else ""
         note(f"job id {result.job_id}{again}")
+        rolled_back = _roll_back(work, result, region)
         for job in result.jobs:
-            if job.unproven:
+            if job.unproven and job.job not in rolled_back:
                 note(f"next: ts-migration repair --table {job.job} mends what failed its checks; --dry-run tells how")
         return ExitCode.FAILED
     accepted = sum(job.accepted for job in result.jobs)
@@ -149,3 +150,27 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
     note("next: ts-migration validate")
     return ExitCode.OK
+
+
+def _roll_back(work: Work, result: "ExecutionResult", region: str | None) -> set[str]:
+    """Roll back the jobs that failed for good and say rollback_enabled, and name them; of others tell the command.
+
+    The report is written by then: what failed, where and why outlives what is deleted.
+    """
+    from ts_migration.cli.rollback import perform
+
+    rolled_back = set()
+    for job in result.jobs:
+        if not job.failed_for_good:
+            continue
+        if not work.config.job(job.job).rollback_enabled:
+            note(f"rollback_enabled is false; ts-migration rollback {job.job} --dry-run tells what a rollback would do")
+            continue
+        error_line(f"job {job.job}: {job.failed:,} windows failed for good: it is rolled back (rollback_enabled)")
+        try:
+            perform(work, job.job, f"{job.failed} windows failed for good in {result.job_id}", region=region)
+        except MigrationError as error:
+            error_line(f"job {job.job}: not rolled back: {error}")
+        else:
+            rolled_back.add(job.job)
+    return rolled_back

@@ -18,6 +18,7 @@ from ts_migration.cli import (
     accept,
     audit,
     catch_up,
+    cleanup,
     cutover,
     execute,
     local,
@@ -27,6 +28,7 @@ from ts_migration.cli import (
     repair,
     report,
     reset,
+    rollback,
     status,
     validate,
 )
@@ -55,6 +57,8 @@ app.command("queries")(queries.queries)
 app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
+app.command("rollback")(rollback.rollback)
+app.command("cleanup")(cleanup.cleanup)
 app.command("cutover")(cutover.cutover)
 
 

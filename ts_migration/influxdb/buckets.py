@@ -12,20 +12,30 @@ from typing import Any, TypeVar
 
 from ts_migration.errors import Missing, Permanent, Refused
 from ts_migration.influxdb.connection import Answer, Target
-from ts_migration.influxdb.reader import query_rows
+from ts_migration.influxdb.reader import counts, measurements, query_rows
 from ts_migration.windows import NS_PER_S, Window, iso
 
 Result = TypeVar("Result")
 
+_MADE_HERE = "loaded by ts-migration"
+"""Description of the buckets that this tool makes."""
+_ALL_TIME = Window(-(2**63) + 2, 2**63 - 1)
+_MEASUREMENTS = 1_000
+"""Of a bucket that may be empty: one with more of them is not."""
+
 
 @dataclass(frozen=True, slots=True)
 class BucketInfo:
-    """A bucket as the server knows it. `retention_s` 0 is for ever, `shard_group_s` 0 the server's choice."""
+    """A bucket as the server knows it. `retention_s` 0 is for ever, `shard_group_s` 0 the server's choice.
+
+    `made_here` is whether its description says that this tool made it.
+    """
 
     id: str
     name: str
     retention_s: int
     shard_group_s: int
+    made_here: bool = False
 
 
 def find(target: Target, name: str) -> BucketInfo | None:
@@ -63,7 +73,7 @@ def ensure(target: Target, name: str, shard_group_s: int) -> BucketInfo:
             raise Missing(f"there is no organisation {target.org!r}", where=target.url, next_step="check INFLUXDB_ORG")
         rule = {"type": "expire", "everySeconds": 0, "shardGroupDurationSeconds": shard_group_s}
         made = client.buckets_api().create_bucket(
-            bucket_name=name, org_id=organisations[0].id, retention_rules=[rule], description="loaded by ts-migration"
+            bucket_name=name, org_id=organisations[0].id, retention_rules=[rule], description=_MADE_HERE
         )
         return _info(made)
 
@@ -111,6 +121,12 @@ def delete(target: Target, bucket: BucketInfo) -> None:
             f"the bucket {bucket.name!r} could not be deleted",
             lambda client: client.buckets_api().delete_bucket(bucket.id),
         )
+
+
+def is_empty(target: Target, bucket: str) -> bool:
+    """Whether a bucket holds no point of any measurement and time. After a delete a measurement may still be named."""
+    named = measurements(target, bucket, _MEASUREMENTS)
+    return len(named) < _MEASUREMENTS and not any(counts(target, bucket, name, _ALL_TIME) for name in named)
 
 
 def require_room(target: Target, bucket: BucketInfo, window: Window, clock: Callable[[], float] = time.time) -> None:
@@ -161,7 +177,7 @@ def _info(bucket: Any) -> BucketInfo:
     rules = bucket.retention_rules or []
     retention = int(rules[0].every_seconds or 0) if rules else 0
     shard_group = int(rules[0].shard_group_duration_seconds or 0) if rules else 0
-    return BucketInfo(str(bucket.id), str(bucket.name), retention, shard_group)
+    return BucketInfo(str(bucket.id), str(bucket.name), retention, shard_group, bucket.description == _MADE_HERE)
 
 
 def _controlled(target: Target, what: str, call: Callable[[Any], Result]) -> Result:

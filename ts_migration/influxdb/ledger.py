@@ -26,6 +26,22 @@ WRITE_EVERY_S = 5.0
 journal, which is on another machine."""
 
 
+class FoundCopy(BaseModel):
+    """A copy of the points that a part of a window held before the job wrote to it (`saved_points`).
+
+    `lanes` and `counts` are of the digest of all its values; the range is what was looked at, ns, half-open.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    start_ns: int
+    end_ns: int
+    values: int
+    counts: dict[str, int]
+    lanes: tuple[int, int]
+
+
 class LoadIntent(Manifest):
     """That a job is about to write a window, and what it found there. Written before the first byte."""
 
@@ -37,6 +53,8 @@ class LoadIntent(Manifest):
     measurement: str
     found_values: int
     """Others' values in the range before the first byte; more than 0 only with allow_existing_data."""
+    found: tuple[FoundCopy, ...] = ()
+    """Copies of them; none where an earlier version began the load."""
 
     def same_place(self, other: "LoadIntent") -> bool:
         """Whether both speak of one job and one place: points in the range are then the job's own."""

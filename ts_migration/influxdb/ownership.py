@@ -80,7 +80,7 @@ def merge(ranges: Iterable[OwnRange]) -> tuple[OwnRange, ...]:
     return tuple(merged)
 
 
-def strange_parts(window: Window, intent: LoadIntent, ranges: Iterable[OwnRange]) -> list[Window]:
+def strange_parts(window: Window, intent: LoadIntent | OwnRange, ranges: Iterable[OwnRange]) -> list[Window]:
     """The parts of a window that are no range of the job's own: points in them are somebody else's."""
     parts: list[Window] = []
     position = window.start_ns

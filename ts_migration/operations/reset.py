@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.influxdb.ledger import LoadIntent, read_intent
-from ts_migration.influxdb.ownership import OwnRange, remember_own_ranges
+from ts_migration.influxdb.ownership import OwnRange, own_ranges_key, remember_own_ranges
 from ts_migration.manifests import TableManifest, read_manifest
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.windows import Grid, Window, iso
@@ -61,6 +61,11 @@ class Begun:
             for (bucket, measurement), windows in places.items()
         )
 
+    @property
+    def copies(self) -> tuple[Window, ...]:
+        """Windows with a copy of what was there before them, which only a rollback can put back."""
+        return tuple(window for window, intent in self.loads if intent.found)
+
 
 def look_at_begun(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> Begun:
     """Read what a job's table left. Deletes nothing.
@@ -79,15 +84,22 @@ def look_at_begun(config: MigrationConfig, job: MigrationJob, bucket: ExportBuck
     return Begun(job, place, grid, table, windows, loads)
 
 
-def forget(begun: Begun, bucket: ExportBucket) -> int:
+def forget(begun: Begun, bucket: ExportBucket, *, points_stay: bool = True) -> int:
     """Delete a table's manifests and bulk objects, and remember which points are its own; how many objects went.
 
     Interrupted, it can be run again: what is own is remembered first, table.json goes last.
+
+    Args:
+        begun: what the table left.
+        bucket: the export bucket.
+        points_stay: whether the job's points are in the target bucket still; if not, there is nothing to remember.
     """
     place = begun.place
-    remember_own_ranges(
-        bucket, place, [OwnRange.of(intent, window) for window, intent in begun.loads if not intent.found_values]
-    )
+    if points_stay:
+        own = [OwnRange.of(intent, window) for window, intent in begun.loads if not intent.found_values]
+        remember_own_ranges(bucket, place, own)
+    else:
+        bucket.delete(own_ranges_key(place))
     prefixes = [f"{place.bulk}groups/"]
     for window in begun.grid:
         prefixes += [place.window(window.key).bulk, place.window(window.key).proof]

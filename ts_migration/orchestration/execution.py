@@ -35,6 +35,7 @@ from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.queries import queries_fingerprint
 from ts_migration.stages.roll_up import MigratedManifest, unmet_of
+from ts_migration.stages.rollback_record import require_no_rollback
 from ts_migration.stages.table import begin_table, look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
@@ -91,6 +92,13 @@ class JobResult:
     """Windows that are not proven and were accepted."""
     unmet: str = ""
     """Warnings of the whole table that did not pass: values are proven, and applications must wait all the same."""
+    for_good: int = 0
+    """Windows of the call that failed by what they did (`Outcome.for_good`)."""
+
+    @property
+    def failed_for_good(self) -> bool:
+        """Whether windows failed, and none of them by an outage, a refusal or a fault of the tool."""
+        return 0 < self.failed == self.for_good
 
     @property
     def ok(self) -> bool:
@@ -168,6 +176,7 @@ def execute(
         schemas = {job.slug: describe(query, job.source_database, job.source_table) for job in jobs}
         for job in jobs:
             # All are looked at before one is begun: what is refused leaves nothing half done.
+            require_no_rollback(bucket, config.place(job))
             look_at_table(job, config.place(job), schemas[job.slug], bucket)
         target = target_of(environment)
         for job in jobs:
@@ -356,6 +365,7 @@ class _Run:
         result.unproven += outcome.checks_failed > 0
         if not outcome.ok:
             result.failed += 1
+            result.for_good += outcome.for_good
             result.errors.append(f"window {task.keys[0]}: {outcome.error}")
 
 

@@ -10,9 +10,12 @@ from contextlib import contextmanager
 import dagster as dg
 
 from ts_migration.config import MigrationSettings
-from ts_migration.errors import MigrationError, Transient
+from ts_migration.errors import MigrationError, Refused, Transient
 
 LONGEST_DELAY_S = 900.0
+FAILURE_KIND = "kind"
+"""Metadata of a step's failure that tells what kind of error it was."""
+PERMANENT = "permanent"
 
 
 def retry_delay_s(attempt: int, settings: MigrationSettings, retry_after_s: float | None) -> float:
@@ -41,11 +44,12 @@ def told_to_dagster(
 
 def failure_of(error: MigrationError) -> dg.Failure:
     """A step failure that carries what happened, where and what to do, and is not retried."""
+    kind = "refused" if isinstance(error, Refused) else PERMANENT
     metadata = {
         "where": error.where,
         "allowed": error.allowed,
         "next_step": error.next_step,
-        "kind": "transient, retries exhausted" if isinstance(error, Transient) else "permanent",
+        FAILURE_KIND: "transient, retries exhausted" if isinstance(error, Transient) else kind,
     }
     return dg.Failure(
         description=str(error),

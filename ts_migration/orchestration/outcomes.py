@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ts_migration.errors import MigrationError
+from ts_migration.orchestration.failures import FAILURE_KIND, PERMANENT
 from ts_migration.orchestration.names import (
     REMOVED_KEPT,
     REMOVED_POINTS,
@@ -61,6 +62,7 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         reason=told(WINDOW_REASON) if status == PASSED else "",
         error="" if result.success else error,
         permanent=permanent,
+        for_good=not result.success and (bool(failed_checks) or _kind_of(result) == PERMANENT),
         run_id=result.run_id,
     )
 
@@ -100,6 +102,16 @@ def _first_finding(evaluation: dg.AssetCheckEvaluation) -> str:
 def outcome_of_error(error: MigrationError, seconds: float) -> Outcome:
     """The outcome of a task that raised before it became a run."""
     return Outcome(ok=False, seconds=seconds, error=str(error), permanent=True)
+
+
+def _kind_of(result: dg.ExecuteInProcessResult) -> str:
+    """Kind of the first failed step's error, "" where none was told by the product."""
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.STEP_FAILURE:
+            told = event.step_failure_data.user_failure_data
+            kind = told.metadata.get(FAILURE_KIND) if told else None
+            return str(kind.value) if kind is not None else ""
+    return ""
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:

@@ -48,22 +48,35 @@ def reset(
         report: told how many materialisations are taken back, and of how many.
 
     Raises:
-        Refused: an `execute` works on the configuration, or a run works on the table.
+        Refused: an `execute` works on the configuration, a run works on the table, or copies of what was in the bucket
+            before would be lost.
         MigrationError: S3 failed; the same call goes on.
     """
     job = begun.job
     names = TableNames.of(config, job)
+    if begun.copies:
+        raise Refused(
+            f"{len(begun.copies):,} windows held others' points before they were loaded: the copies that can put them "
+            "back, and that the checks leave out, would be lost",
+            where=f"job {job.job_name!r}",
+            next_step=f"ts-migration rollback {job.slug} puts them back and begins the table anew",
+        )
     with dg.DagsterInstance.get() as instance, only_one(instance, config_path, f"ts-migration reset {job.slug}"):
         fail_dead_runs(instance)
-        _require_stillness(instance, job, names, begun, bucket)
+        require_stillness(instance, job, names, begun, bucket)
         # First Dagster, then the objects: interrupted in between, no window reads green without its proof.
-        taken_back = _take_back(instance, names, report)
+        taken_back = take_back(instance, names, "reset", report)
         return ResetResult(0 if begun.nothing else forget(begun, bucket), taken_back)
 
 
-def _require_stillness(
+def require_stillness(
     instance: dg.DagsterInstance, job: MigrationJob, names: TableNames, begun: Begun, bucket: ExportBucket
 ) -> None:
+    """Refuse while a run works on the table, here or on another machine.
+
+    Raises:
+        Refused: one does.
+    """
     running = running_windows(instance, names)
     lock_folder = lease_folder(instance)
     there = {found.key for found in bucket.list(begun.place.proof)}
@@ -73,22 +86,22 @@ def _require_stillness(
         raise Refused(
             f"runs work on the table: windows {', '.join(running or leased)}",
             where=f"job {job.job_name!r}",
-            next_step="wait for it to end, or cancel it, and reset then",
+            next_step="wait for it to end, or cancel it, and run the command again then",
         )
 
 
-def _take_back(instance: dg.DagsterInstance, names: TableNames, report: Callable[[int, int], None]) -> int:
+def take_back(instance: dg.DagsterInstance, names: TableNames, command: str, report: Callable[[int, int], None]) -> int:
     """Report a roll-back of everything of the table that is materialised or failed; how many there were."""
     wanted: list[tuple[dg.AssetKey, str | None]] = [(names.migrated, None)] * is_materialized(instance, names.migrated)
     # What failed and was never materialised is taken back too: it would read as failed for ever.
     failed = failed_attempts(instance, names)
     for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket):
         wanted += [(asset, key) for key in sorted(standing_partitions(instance, asset) | failed)]
-    tags = {ROLLED_BACK_TAG: "reset", DATA_VERSION_TAG: ROLLED_BACK_VERSION}
+    tags = {ROLLED_BACK_TAG: command, DATA_VERSION_TAG: ROLLED_BACK_VERSION}
     for number, (asset, partition) in enumerate(wanted, 1):
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
-                asset, partition=partition, description="taken back by `ts-migration reset`", tags=tags
+                asset, partition=partition, description=f"taken back by `ts-migration {command}`", tags=tags
             )
         )
         report(number, len(wanted))

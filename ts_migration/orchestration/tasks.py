@@ -60,6 +60,8 @@ class Outcome:
     """What a repair did."""
     error: str = ""
     permanent: bool = False
+    for_good: bool = False
+    """It failed by what it did: a check failed, or a stage that no other try mends. No outage, and nothing refused."""
     run_id: str = ""
 
     def to_line(self) -> str:

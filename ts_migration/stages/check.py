@@ -29,6 +29,7 @@ from ts_migration.manifests import (
 )
 from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.currency import window_range
+from ts_migration.stages.found_points import untouched_of
 from ts_migration.stages.location import locate
 from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
@@ -99,7 +100,8 @@ def check_window(
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
         reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
-    sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target)
+    untouched = untouched_of(bucket, chain.loaded)
+    sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target, untouched)
     places = Places(sides, query, described)
     differences = None
     if reading.export.expected.lanes != reading.target.digest.lanes:
@@ -142,9 +144,10 @@ def _reading(
     coverage = pool.submit(kept_coverage, bucket, chain)
     refused = refused_points(bucket, place, chain.loaded)
     told = source_reading(counts.result(), sample.result(), mapping, chain.converted, bins.result())
-    asked = figures.result()
+    asked = figures.result().without(chain.loaded.untouched)
+    untouched = untouched_of(bucket, chain.loaded)
     actual = retrying(
-        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked), policy
+        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked, untouched), policy
     )
     suspected = chain.converted.expected.lanes != actual.digest.lanes
     spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()

@@ -14,20 +14,31 @@ from ts_migration.errors import Permanent, Refused, Transient
 from ts_migration.influxdb.bodies import Body, Delivered
 from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
 from ts_migration.influxdb.connection import Target
-from ts_migration.influxdb.ledger import Ledger, LoadIntent, intent_key, read_intent
+from ts_migration.influxdb.ledger import FoundCopy, Ledger, LoadIntent, intent_key, read_intent
 from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
-from ts_migration.influxdb.reader import counts
+from ts_migration.influxdb.reader import batches, counts
 from ts_migration.influxdb.refused import refused_bytes
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.influxdb.writer import Writer
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.members import Member
-from ts_migration.manifests import LineProtocolManifest, LoadManifest, fingerprint, read_manifest, require_manifest
+from ts_migration.manifests import (
+    ExportManifest,
+    LineProtocolManifest,
+    LoadManifest,
+    UntouchedRecord,
+    fingerprint,
+    read_manifest,
+    require_manifest,
+)
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
+from ts_migration.stages.found_points import copy_found, keep_untouched, not_copied
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.rollback_record import require_no_rollback
 from ts_migration.stages.target_types import require_types
+from ts_migration.stages.trace import Sides
 from ts_migration.windows import Window
 
 STAGE = "load"
@@ -100,15 +111,17 @@ def load_window(
     current = current_load(job, place, window, bucket, target.org, info.id)
     if current is not None:
         return current
+    require_no_rollback(bucket, place)
     require_room(target, info, window)
     with ThreadPoolExecutor(1, thread_name_prefix="load-index") as pool:
         index = pool.submit(_members, bucket, converted)
-        ledger = retrying(
+        ledger, intent = retrying(
             lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen
         )
     resumed = len(ledger.acknowledged)
     writer = _write(job, converted, index.result(), bucket, target, ledger, chosen, progress)
     _keep_refused(bucket, own, ledger)
+    untouched = _keep_untouched(job, own, window, converted, mapping, bucket, target, intent)
     loaded = LoadManifest(
         database=job.source_database,
         table=job.source_table,
@@ -128,6 +141,7 @@ def load_window(
         refused_lines=len(ledger.refused),
         connections=writer.level.highest,
         seconds=round(time.monotonic() - started, 3),
+        untouched=untouched,
     ).write(bucket, own.manifest(STAGE))
     ledger.close()
     return loaded
@@ -157,8 +171,8 @@ def _begin(
     target: Target,
     info: BucketInfo,
     journals: Path | None,
-) -> Ledger:
-    """Look at what is there, refuse what must not be mixed with, and leave the intent before the first byte."""
+) -> tuple[Ledger, LoadIntent]:
+    """Look at what is there, refuse or copy what is mixed with, and leave the intent before the first byte."""
     own = place.window(window.key)
     with ThreadPoolExecutor(1, thread_name_prefix="influxdb-count") as pool:
         counted = pool.submit(counts, target, job.target_bucket, mapping.measurement, window)
@@ -174,6 +188,7 @@ def _begin(
     )
     earlier = read_intent(bucket, own)
     known = earlier is not None and earlier.same_place(intent)
+    parts = [window]
     if found and not known:
         # A table that was reset is begun anew over its own points, perhaps by other windows.
         parts = strange_parts(window, intent, read_own_ranges(bucket, place))
@@ -188,16 +203,55 @@ def _begin(
             allowed="an empty range, or allow_existing_data: true for the job",
             next_step="choose another target_bucket or mapping.measurement, or delete those points",
         )
-    if not known:
+    if earlier is not None and known:
+        intent = earlier
+        # A window that had others' points and grew since: what lies in its new part is not the job's either.
+        own_ranges = read_own_ranges(bucket, place) if earlier.found else ()
+        grown = not_copied(window, earlier.found) if earlier.found else []
+        parts = [strange for part in grown for strange in strange_parts(part, intent, own_ranges)]
+    copies = _copies(bucket, own, target, intent, parts) if intent.found_values else ()
+    if copies:
+        held = intent.found if known else ()
+        told = sum(copy.values for copy in (*held, *copies))
+        intent = intent.model_copy(update={"found": (*held, *copies), "found_values": told})
+    if intent != earlier:
         intent.write(bucket, intent_key(own))
     if earlier is None:
         # The intent is written first: without one nothing was ever acknowledged.
-        return Ledger(bucket, own, converted.digest, info.id, journals)
+        return Ledger(bucket, own, converted.digest, info.id, journals), intent
     ledger = Ledger.open(bucket, own, converted.digest, info.id, journals)
     if ledger.acknowledged and not found:
         # Somebody deleted the points since: what was acknowledged is not there any more.
         ledger.forget()
-    return ledger
+    return ledger, intent
+
+
+def _copies(
+    bucket: ExportBucket, own: WindowPlace, target: Target, intent: LoadIntent, parts: Sequence[Window]
+) -> tuple[FoundCopy, ...]:
+    """Copies of what parts of a window hold, so that a rollback can put it back and the checks leave it out."""
+    return tuple(
+        copy_found(batches(target, intent.bucket, intent.measurement, part), bucket, own, intent.measurement, part)
+        for part in parts
+    )
+
+
+def _keep_untouched(
+    job: MigrationJob,
+    own: WindowPlace,
+    window: Window,
+    converted: LineProtocolManifest,
+    mapping: Mapping,
+    bucket: ExportBucket,
+    target: Target,
+    intent: LoadIntent,
+) -> UntouchedRecord | None:
+    """Which of the points that were there the load has left as they were; asks the export, so only where any were."""
+    if not intent.found:
+        return None
+    export = require_manifest(ExportManifest, bucket, own.manifest("export"), f"export the window {window.key} first")
+    sides = Sides(window, mapping, export, converted, job.target_bucket, bucket, target)
+    return keep_untouched(sides, intent.found, own)
 
 
 def _members(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[Member, ...]:

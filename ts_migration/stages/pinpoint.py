@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
 
-from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.manifests import DigestRecord
@@ -94,7 +93,7 @@ def _frames(sides: Sides, bins: list[Window]) -> Iterator[pl.DataFrame]:
 
 def _blocks(sides: Sides, bins: list[Window], refused: list[Block]) -> Iterator[Block]:
     for part in _joined(bins):
-        yield from reader.points(sides.target, sides.held, sides.mapping.measurement, part)
+        yield from sides.points(part)
         yield from (block for block in refused if part.contains(int(block.times[0])))
 
 

@@ -20,6 +20,7 @@ from ts_migration.manifests import (
     LineProtocolManifest,
     LoadManifest,
     TableManifest,
+    UntouchedRecord,
     VerdictRecord,
     VerdictsManifest,
     fingerprint,
@@ -119,6 +120,8 @@ class WindowProof:
     """The reason without who accepted it."""
     acceptance: AcceptanceManifest | None = None
     """Who accepted the window, which passed and is not proven, with these very verdicts; None where nobody did."""
+    untouched: UntouchedRecord | None = None
+    """Values of others that were there before the load; None where there were none, or no copy was kept."""
 
     @property
     def accepted(self) -> str | None:
@@ -148,6 +151,8 @@ class WindowProof:
             rows=self.rows,
             kept_out=self.quarantined + self.refused + sum(self.rewritten.values()),
             accepted=self.acceptance is not None,
+            untouched=self.untouched.counts if self.untouched else {},
+            untouched_series=self.untouched.series if self.untouched else 0,
         )
 
 
@@ -368,6 +373,7 @@ def window_proof(
         verdicts=verdicts.verdicts if verdicts else (),
         digest=verdicts.digest if verdicts else "",
         acceptance=acceptance,
+        untouched=loaded.untouched if loaded else None,
     )
 
 

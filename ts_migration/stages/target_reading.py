@@ -6,17 +6,19 @@ What is made of it is in `check` and `validation`.
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block, SeriesBatch
 from ts_migration.influxdb.buckets import BucketInfo, find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.shard_types import types_in_window
+from ts_migration.manifests import UntouchedRecord
 from ts_migration.validation.batch_hashes import BatchKeys
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.readings import TargetReading
 from ts_migration.validation.sample import SampledRow, SampleLookup
+from ts_migration.validation.untouched import NONE, Untouched
 from ts_migration.windows import NS_PER_S, Window
 
 
@@ -65,6 +67,13 @@ class TargetFigures:
     window_types: dict[str, tuple[str, ...]]
     expires_before_ns: int | None = None
 
+    def without(self, record: UntouchedRecord | None) -> "TargetFigures":
+        """The same without the values that were there before the load."""
+        if record is None:
+            return self
+        rest = {field: count - record.counts.get(field, 0) for field, count in self.counts.items()}
+        return replace(self, counts={field: count for field, count in rest.items() if count})
+
 
 def ask_figures(target: Target, bucket: str, measurement: str, window: Window) -> TargetFigures:
     """Counts of a window, types and retention of a bucket, asked side by side.
@@ -90,6 +99,7 @@ def read_target(
     sample: tuple[SampledRow, ...],
     refused: list[Block],
     figures: TargetFigures,
+    untouched: Untouched = NONE,
 ) -> TargetReading:
     """One reading of the bucket.
 
@@ -101,13 +111,16 @@ def read_target(
         sample: rows of Timestream whose values are looked up.
         refused: points of the lines that the server refused while loading. They are added to what the bucket holds:
             export = bucket + refused is then shown by digest, and the window is passed but not proven.
-        figures: of the window and the bucket.
+        figures: of the window and the bucket; their counts are without the untouched values.
+        untouched: values that were there before the load. They are left out, and have to be there still.
 
     Raises:
         Transient: nothing of it is to be trusted.
         Permanent: the server refuses, or holds what this tool never writes.
     """
-    found = read_points(reader.batches(target, bucket, measurement, window), window, sample)
+    batches = reader.batches(target, bucket, measurement, window)
+    rest = untouched.without(batches) if len(untouched.hashes) else None
+    found = read_points(iter(rest) if rest else batches, window, sample)
     read_types = {name: tuple(sorted(kinds)) for name, kinds in found.types.items()}
     tag_keys = tuple(sorted(found.tag_keys))
     found.add(map(SeriesBatch.of, refused))
@@ -124,6 +137,8 @@ def read_target(
         bucket=bucket,
         sample=found.lookup.found,
         expires_before_ns=figures.expires_before_ns,
+        untouched=len(untouched.hashes),
+        untouched_gone=len(untouched.hashes) - rest.met if rest else 0,
     )
 
 

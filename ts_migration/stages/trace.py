@@ -4,13 +4,14 @@ Bounded: some hundreds of values at most; of files and answers only the rows of 
 mean is in `validation.trails`; how suspects are found is in `pinpoint` and `narrowing`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
+from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
 from ts_migration.line_protocol.mapping import Mapping as PointMapping
 from ts_migration.line_protocol.parquet import export_frames
@@ -25,6 +26,7 @@ from ts_migration.timestream.unload import IncompleteUnload, manifest_files
 from ts_migration.validation.point_values import BlockPoints, FramePoints, Keep
 from ts_migration.validation.refused_lines import refused_blocks
 from ts_migration.validation.trails import NOTHING, Place, Seen, Suspect, Trail
+from ts_migration.validation.untouched import NONE, Untouched
 from ts_migration.windows import Window
 
 FRAME_ROWS = 200_000
@@ -55,6 +57,14 @@ class Sides:
     held: str
     bucket: ExportBucket
     target: Target
+    untouched: Untouched = NONE
+    """Values of the bucket that are none of the window's: they were there before it was loaded."""
+
+    def points(self, part: Window) -> Iterator[Block]:
+        """The window's points in a part of it, as the bucket has them."""
+        found = reader.batches(self.target, self.held, self.mapping.measurement, part)
+        for batch in self.untouched.without(found) if len(self.untouched.hashes) else found:
+            yield from batch.blocks()
 
     def accepted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows as they are written: those that are kept out are left out, those that a rule changes are changed."""

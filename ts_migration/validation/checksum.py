@@ -5,7 +5,7 @@ import shlex
 from ts_migration.manifests import DigestRecord
 from ts_migration.validation.differences import Differences
 from ts_migration.validation.digest import bin_window
-from ts_migration.validation.readings import Reading
+from ts_migration.validation.readings import Reading, TargetReading
 from ts_migration.validation.verdict import EVIDENCE_ROWS, Check, Severity, Stage, Verdict
 from ts_migration.windows import Window, iso
 
@@ -24,11 +24,15 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
     another time, series or field, and no count is off.
     """
     expected, actual = reading.export.expected, reading.target.digest
-    same = (expected.lanes, expected.values) == (actual.lanes, actual.values)
+    equal = (expected.lanes, expected.values) == (actual.lanes, actual.values)
+    gone = reading.target.untouched_gone
+    same = equal and not gone
     differing = differing_bins(expected, actual)
-    tolerated = not same and _tolerated(reading, differences)
-    evidence = [] if same else list(differences.lines if differences else ())
-    if not same and differences is None:
+    tolerated = not equal and not gone and _tolerated(reading, differences)
+    evidence = [] if equal else list(differences.lines if differences else ())
+    if reading.target.untouched:
+        evidence.insert(0, _before_line(reading.target))
+    if not equal and differences is None:
         evidence.append("the export files are gone or unreadable: which values differ can no longer be told")
     spoiled = reading.export.spoiled_parts
     encoded = reading.export.values == expected.counts and not spoiled
@@ -46,7 +50,7 @@ def check_checksum(reading: Reading, window: Window, differences: Differences | 
         severity=Severity.WARN if tolerated else Severity.ERROR,
         expected=digest_text(expected),
         actual=digest_text(actual),
-        difference="0" if same else _difference(expected, actual, differences, len(differing)),
+        difference=_difference(reading, differences, len(differing)),
         tolerance=_tolerance(reading.count_tolerance),
         stage=None if same else (Stage.LOAD if encoded else Stage.CONVERSION),
         evidence=tuple(evidence[:EVIDENCE_ROWS]),
@@ -86,10 +90,23 @@ def _tolerated(reading: Reading, differences: Differences | None) -> bool:
     return 0 < off <= reading.count_tolerance * reading.export.expected.values
 
 
-def _difference(expected: DigestRecord, actual: DigestRecord, differences: Differences | None, bins: int) -> str:
-    if differences:
-        return differences.summary
-    return f"{actual.values - expected.values:+,} values, {bins} of {len(expected.bin_lanes)} time bins differ"
+def _difference(reading: Reading, differences: Differences | None, bins: int) -> str:
+    expected, actual, gone = reading.export.expected, reading.target.digest, reading.target.untouched_gone
+    told = [f"{gone:,} values that were there before the load"] if gone else []
+    if (expected.lanes, expected.values) != (actual.lanes, actual.values):
+        more = f"{actual.values - expected.values:+,} values, {bins} of {len(expected.bin_lanes)} time bins differ"
+        told.insert(0, differences.summary if differences else more)
+    return "; ".join(told) or "0"
+
+
+def _before_line(target: TargetReading) -> str:
+    """That others' values are in the window, by the copy that was made of them before the load."""
+    if not target.untouched_gone:
+        return f"left out: {target.untouched:,} values that were there before the load, all of them as they were"
+    return (
+        f"{target.untouched_gone:,} of {target.untouched:,} values that were there before the load are gone or have "
+        "another value now: who wrote them may have changed them"
+    )
 
 
 def _tolerance(share: float) -> str:

@@ -91,6 +91,8 @@ class TargetReading:
         bucket: its name.
         sample: (k, time) of the sample's values -> typed bits found; absent where there is no value.
         expires_before_ns: the bucket's retention deletes points before this time; None where it keeps them for ever.
+        untouched: values that were there before the load and that it left: all else here is without them.
+        untouched_gone: those of them that are not there any more, or have another value.
     """
 
     counts: dict[str, int]
@@ -105,6 +107,8 @@ class TargetReading:
     window_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sample: dict[tuple[int, int], tuple[int, str]] = field(default_factory=dict)
     expires_before_ns: int | None = None
+    untouched: int = 0
+    untouched_gone: int = 0
 
 
 @dataclass(frozen=True)
