@@ -241,7 +241,7 @@ def _plan(
     finished = _finished(job, proof, state) - again
     todo = [window for window in wanted if window.key not in finished]
     completes = len(todo) == len(job.grid) - len(finished)
-    rolled_up = state.rolled_up and _stands(config, job, bucket)
+    rolled_up = state.rolled_up and _stands(config, job, bucket, proof)
     result = JobResult(
         job.slug,
         job.source,
@@ -255,10 +255,15 @@ def _plan(
     return _Plan(job, _groups(job, todo, proof, query, again), result, completes=completes and due)
 
 
-def _stands(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket) -> bool:
-    """Whether the roll-up need not be made again: it did not fail, and asked the queries that are configured now."""
+def _stands(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, proof: TableProof) -> bool:
+    """Whether the roll-up need not be made again: it judged these windows, asked these queries and did not fail."""
     migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
-    return migrated is None or (migrated.status != "failed" and migrated.queries == queries_fingerprint(config, job))
+    return (
+        migrated is not None
+        and migrated.proof == proof.digest
+        and migrated.queries == queries_fingerprint(config, job)
+        and migrated.status != "failed"
+    )
 
 
 def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:

@@ -234,6 +234,27 @@ def test_rows_at_or_after_the_end_shut_until_catch_up_moves_the_end(gate: Gate) 
     gate.open()
 
 
+def test_a_roll_up_whose_manifest_is_gone_shuts_until_it_is_made_again(gate: Gate) -> None:
+    before = gate.open()
+    gate.bucket.delete(gate.config.place(gate.config.migration_jobs[0]).migrated)
+
+    assert "there is no roll-up" in gate.shut()
+    result = gate.catch_up()
+    assert (result.ok, result.passes[0].jobs[0].ran) == (True, 0)
+    gate.cursor = None
+    assert gate.open().run_key == before.run_key, "nothing was proven anew"
+
+
+def test_a_mapping_that_is_not_the_one_that_the_table_was_begun_with_shuts(gate: Gate) -> None:
+    text = gate.path.read_text()
+
+    gate.path.write_text(text.replace("target_bucket:", "mapping: {rename: {plant: station}}\n    target_bucket:"))
+    assert "tables that were begun with another grid or mapping than the configuration has: 1" in gate.shut()
+    gate.path.write_text(text.replace("target_bucket:", "mapping: {rename: {plant: plant}}\n    target_bucket:"))
+    gate.open()  # spelled differently, and the same
+    gate.path.write_text(text)
+
+
 def test_a_bucket_made_anew_shuts_before_the_source_is_asked(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     from ts_migration.orchestration import readiness
 
