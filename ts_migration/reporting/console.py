@@ -190,7 +190,8 @@ def _window_checks(window: WindowResult) -> tuple[ShownCheck, ...]:
 
 def _verdict(check: ShownCheck) -> Text:
     words = {"failed": "failed", "passed": "by tolerance", "proven": "passed"}
-    return Text(words[check.status], style=STYLES[check.status])
+    word = words[check.status] if check.record.passed else check.verdict
+    return Text(word, style=STYLES[check.status])
 
 
 def _findings(check: ShownCheck) -> list[str]:

@@ -81,6 +81,8 @@ class ShownCheck:
     @property
     def verdict(self) -> str:
         """In words."""
+        if not self.record.passed and self.status == "passed":
+            return "not passed"
         return {"failed": "failed", "passed": "passed with a remark", "proven": "passed"}[self.status]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.cutover.clients import CutoverClients
-from ts_migration.cutover.record import cutover_record
+from ts_migration.cutover.record import RECORD_KEY, cutover_record
 from ts_migration.cutover.switch import revert_cutover
 from ts_migration.local.timestream.seed import seed
 from ts_migration.objects import ExportBucket
@@ -177,7 +177,7 @@ def test_a_cutover_by_hand_waits_for_approval_and_changes_nothing(gate: Gate) ->
     assert cutover_record(gate.bucket) is None
 
 
-def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_is_reverted(gate: Gate) -> None:
+def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_even_when_it_is_reverted(gate: Gate) -> None:
     result = gate.run("cutover", run_config={"ops": {"switch": {"config": {"approve": True}}}})
 
     assert result.success
@@ -190,6 +190,8 @@ def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_
     clients = CutoverClients.of(current_environment(), {}, gate.stack.folder)
     assert clients.aws("ssm").get_parameter(Name="/plants/database")["Parameter"]["Value"] == "influxdb"
     assert revert_cutover(gate.config, clients, gate.bucket, "test").state == "reverted"
+    assert gate.shut().startswith("ready, and the cutover was begun for this proof and reverted")
+    gate.bucket.delete(RECORD_KEY)
     gate.open()
 
 
