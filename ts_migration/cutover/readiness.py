@@ -34,9 +34,11 @@ class Lack(StrEnum):
     OPEN = "windows that are open by their manifests"
     STALE = "windows of which something changed after they were judged"
     NOT_PROVEN = "windows that passed and are neither proven nor accepted"
+    EXPIRING = "buckets whose retention deletes points that were migrated"
     ROLL_UP_STALE = "roll-ups that judged other windows than there are now"
     LATE_ROWS = "rows that came to proven windows after their export"
     ROWS_AFTER_END = "rows at or after end_time in the source"
+    BEGUN_OTHERWISE = "tables that were begun with another grid or mapping than the configuration has"
     NOT_ASKED = "systems that could not be asked"
 
 
@@ -129,6 +131,22 @@ def proof_reasons(
     if reasons:
         return tuple(reasons)
     return (*_roll_up_reasons(config, job, proof, migrated),)
+
+
+def expiry_reasons(job: MigrationJob, proof: TableProof, expires_before_ns: int | None) -> tuple[Reason, ...]:
+    """What the target bucket's retention, which may have been set since the proof, takes away.
+
+    Args:
+        job: whose table it is.
+        proof: of its windows.
+        expires_before_ns: the bucket deletes points before it; None: it keeps all.
+    """
+    first = next((window.window for window in proof.windows if window.rows), None)
+    if first is None or expires_before_ns is None or first.start_ns >= expires_before_ns:
+        return ()
+    what = f"{job.target_bucket}: points before {iso(expires_before_ns)}, and they begin at {iso(first.start_ns)}"
+    mended = f"set the bucket's retention to one that reaches back to there, then {command('validate', job)}"
+    return (Reason(Lack.EXPIRING, job.slug, 1, what, mended),)
 
 
 def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tuple[Reason, ...]:

@@ -3,6 +3,7 @@
 What a report says is in `reporting`; nothing is judged here.
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ts_migration.reporting.results import Kind, MigrationResults, results_of
 from ts_migration.reporting.surroundings import common_settings, job_settings, told_variables, versions
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.roll_up import MigratedManifest
+from ts_migration.validation.table import TableCheck
+from ts_migration.validation.verdict import Severity
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,25 @@ def write_report(results: MigrationResults, bucket: ExportBucket, folder: Path |
 def _table_checks(
     config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, proof: TableProof
 ) -> tuple[VerdictRecord, ...]:
-    """Verdicts of the whole table, as long as they judged the windows and queries as they are now."""
+    """Verdicts of the whole table, as long as they judged the windows and queries as they are now.
+
+    Where its windows are done and it was not rolled up since, that is told as a check that has not run: no pass.
+    """
     migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
-    return migrated.verdicts_now(config, job) if migrated is not None and migrated.proof == proof.digest else ()
+    if migrated is not None and migrated.proof == proof.digest:
+        return migrated.verdicts_now(config, job)
+    return (_not_rolled_up(job),) if job.validation_enabled and proof.complete else ()
+
+
+def _not_rolled_up(job: MigrationJob) -> VerdictRecord:
+    return VerdictRecord(
+        check=TableCheck.ALL_WINDOWS_PROVEN.value,
+        passed=False,
+        severity=Severity.WARN.value,
+        expected="the whole table checked since its newest window",
+        actual="not checked",
+        difference="the checks of the whole table have not run",
+        tolerance="0",
+        stage=None,
+        evidence=(f"`ts-migration validate --only {shlex.quote(job.slug)}` makes them",),
+    )

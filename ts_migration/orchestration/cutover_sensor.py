@@ -44,6 +44,11 @@ def cutover_sensor(config: MigrationConfig) -> dg.SensorDefinition:
             return dg.SkipReason(readiness.text)
         if not readiness.ready:
             return dg.SkipReason("the cutover is applied. Next: stop this sensor, or ts-migration cutover --revert")
+        if _reverted(export_bucket.bucket(), readiness.proof):
+            return dg.SkipReason(
+                "ready, and the cutover was begun for this proof and reverted: it is not done again unasked. "
+                f"Next: {APPROVE_COMMAND}"
+            )
         runs = _runs(context.instance, readiness.proof)
         if runs or readiness.proof == context.cursor:
             return dg.SkipReason(_requested(runs))
@@ -57,6 +62,12 @@ def _applied(bucket: ExportBucket) -> bool:
     """Whether applications are switched: whatever is proven later, they are switched once."""
     record = cutover_record(bucket)
     return record is not None and record.state == "applied"
+
+
+def _reverted(bucket: ExportBucket, proof: str) -> bool:
+    """Whether a cutover for this proof was taken back, whoever began it."""
+    record = cutover_record(bucket)
+    return record is not None and record.state in ("reverted", "reverting", "failed") and record.proof == proof
 
 
 def _runs(instance: dg.DagsterInstance, proof: str) -> list[dg.DagsterRun]:

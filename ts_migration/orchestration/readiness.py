@@ -15,24 +15,28 @@ from ts_migration.cutover.readiness import (
     Readiness,
     Reason,
     arrival_reasons,
+    expiry_reasons,
     notes_of,
     proof_digest,
     proof_reasons,
     validation_reasons,
 )
-from ts_migration.errors import MigrationError
+from ts_migration.errors import MigrationError, Refused
 from ts_migration.influxdb.connection import Target
 from ts_migration.manifests import read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.arrivals import arrivals_of
 from ts_migration.orchestration.check_reasons import check_reasons
 from ts_migration.orchestration.window_run import retry_policy
-from ts_migration.stages.placement import target_bucket_id
+from ts_migration.stages.placement import expires_before_ns, target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.roll_up import MigratedManifest
+from ts_migration.stages.table import require_begun_alike
+from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 
-Table = tuple[MigrationJob, TableProof, MigratedManifest | None]
+Table = tuple[MigrationJob, TableProof, MigratedManifest | None, int | None]
+"""The last: the time, ns, before which the target bucket deletes points."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,15 @@ def look_at_readiness(
             tables.append(_table(config, job, systems))
         except MigrationError as error:
             reasons.append(_not_asked(job, error))
-    for job, proof, migrated in tables:
+    for job, proof, migrated, expires in tables:
         reasons += proof_reasons(config, job, proof, migrated) if job.validation_enabled else ()
+        reasons += expiry_reasons(job, proof, expires)
     whole = len(tables) == len(config.migration_jobs)
-    digest = proof_digest([(job, proof) for job, proof, _ in tables]) if whole else ""
+    digest = proof_digest([(job, proof) for job, proof, *_ in tables]) if whole else ""
     if (reasons or over()) and not everything:
         return Readiness(tuple(reasons), digest)
     notes: list[str] = []
-    for job, proof, _ in tables:
+    for job, proof, *_ in tables:
         found, told = _source(config, job, proof, systems)
         reasons += found
         notes += told
@@ -90,7 +95,8 @@ def _table(config: MigrationConfig, job: MigrationJob, systems: Systems) -> Tabl
     bucket_id = target_bucket_id(job, systems.target(), retry_policy(config))
     bucket = systems.bucket()
     migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
-    return job, proof_of(config, job, bucket, bucket_id), migrated
+    expires = expires_before_ns(job, systems.target(), retry_policy(config))
+    return job, proof_of(config, job, bucket, bucket_id), migrated, expires
 
 
 def _source(
@@ -98,7 +104,13 @@ def _source(
 ) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
     since = config.cutover.dual_write_since
     try:
-        arrivals = arrivals_of(config, job, proof, systems.query(), since)
+        query = systems.query()
+        require_begun_alike(
+            job, config.place(job), lambda: describe(query, job.source_database, job.source_table), systems.bucket()
+        )
+        arrivals = arrivals_of(config, job, proof, query, since)
+    except Refused as error:
+        return (Reason(Lack.BEGUN_OTHERWISE, job.slug, 1, error.what, error.next_step),), ()
     except MigrationError as error:
         return (_not_asked(job, error),), ()
     return arrival_reasons(arrivals, since), notes_of(arrivals)

@@ -4,6 +4,7 @@ A bucket that was dropped, or another InfluxDB under the same configuration, hol
 loads write is in `load`; what a failed check has done again is in `mending`.
 """
 
+import time
 from collections.abc import Callable
 
 from ts_migration.config import MigrationJob
@@ -12,6 +13,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import LoadManifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
+from ts_migration.windows import NS_PER_S
 
 
 def target_bucket_id(job: MigrationJob, target: Target, policy: RetryPolicy | None = None) -> str:
@@ -26,6 +28,16 @@ def target_bucket_id(job: MigrationJob, target: Target, policy: RetryPolicy | No
     name = job.target_bucket
     found = retrying(lambda: find(target, name), policy) if policy else find(target, name)
     return found.id if found else ""
+
+
+def expires_before_ns(job: MigrationJob, target: Target, policy: RetryPolicy) -> int | None:
+    """The time before which the job's target bucket deletes points, as InfluxDB has it now; None: it keeps all.
+
+    Raises:
+        Permanent, Transient: as of `target_bucket_id`.
+    """
+    found = retrying(lambda: find(target, job.target_bucket), policy)
+    return time.time_ns() - found.retention_s * NS_PER_S if found and found.retention_s else None
 
 
 def forget_load_elsewhere(

@@ -3,6 +3,8 @@
 What a mapping is resolved from is in `line_protocol.resolution`; what windows are is in `windows`.
 """
 
+from collections.abc import Callable
+
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Permanent, Refused
 from ts_migration.line_protocol.mapping import Mapping
@@ -52,6 +54,26 @@ def look_at_table(
     _check_options(job, found, schema)
     _check_drift(job, frozen, schema)
     return found, frozen
+
+
+def require_begun_alike(
+    job: MigrationJob, place: TablePlace, schema: Callable[[], TableSchema], bucket: ExportBucket
+) -> None:
+    """Nothing, where a table was begun with the grid and mapping that its job has now, or was not begun.
+
+    Args:
+        schema: of the source; asked for only where the options of the mapping are spelled differently.
+
+    Raises:
+        Refused: grid or mapping differ.
+        MigrationError: S3 or Timestream could not be asked.
+    """
+    found = read_manifest(TableManifest, bucket, place.table_manifest)
+    if found is None:
+        return
+    _check_grid(job, found, place, bucket)
+    if found.mapping_options != job.mapping_fingerprint:
+        _check_options(job, found, schema())
 
 
 def frozen_mapping(job: MigrationJob, place: TablePlace, bucket: ExportBucket) -> Mapping:

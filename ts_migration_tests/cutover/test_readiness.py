@@ -9,6 +9,7 @@ from ts_migration.cutover.readiness import (
     Lack,
     Readiness,
     arrival_reasons,
+    expiry_reasons,
     notes_of,
     proof_digest,
     proof_reasons,
@@ -134,6 +135,18 @@ def test_a_check_of_the_whole_table_that_failed_is_named() -> None:
     (reason,) = proof_reasons(SETTINGS, JOB, table(), rolled_up(table(), verdicts=(failed,)))
 
     assert (reason.lack, reason.first) == (Lack.TABLE_FAILED, "totals: expected 60 values, found 59 values")
+
+
+def test_a_bucket_that_deletes_what_was_migrated_is_named() -> None:
+    begins = next(iter(JOB.grid)).start_ns
+
+    (reason,) = expiry_reasons(JOB, table(), begins + 1)
+
+    assert reason.lack is Lack.EXPIRING
+    assert reason.first == (
+        "load: points before 2023-01-01T00:00:00.000000001Z, and they begin at 2023-01-01T00:00:00Z"
+    )
+    assert expiry_reasons(JOB, table(), begins) == expiry_reasons(JOB, table(), None) == ()
 
 
 def test_queries_that_were_changed_since_they_were_asked_are_not_answered() -> None:

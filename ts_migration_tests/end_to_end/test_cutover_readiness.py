@@ -14,7 +14,7 @@ import pytest
 
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.cutover.clients import CutoverClients
-from ts_migration.cutover.record import cutover_record
+from ts_migration.cutover.record import RECORD_KEY, cutover_record
 from ts_migration.cutover.switch import revert_cutover
 from ts_migration.local.timestream.seed import seed
 from ts_migration.objects import ExportBucket
@@ -177,7 +177,7 @@ def test_a_cutover_by_hand_waits_for_approval_and_changes_nothing(gate: Gate) ->
     assert cutover_record(gate.bucket) is None
 
 
-def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_is_reverted(gate: Gate) -> None:
+def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_even_when_it_is_reverted(gate: Gate) -> None:
     result = gate.run("cutover", run_config={"ops": {"switch": {"config": {"approve": True}}}})
 
     assert result.success
@@ -190,6 +190,8 @@ def test_an_approved_run_switches_and_the_sensor_asks_for_nothing_more_until_it_
     clients = CutoverClients.of(current_environment(), {}, gate.stack.folder)
     assert clients.aws("ssm").get_parameter(Name="/plants/database")["Parameter"]["Value"] == "influxdb"
     assert revert_cutover(gate.config, clients, gate.bucket, "test").state == "reverted"
+    assert gate.shut().startswith("ready, and the cutover was begun for this proof and reverted")
+    gate.bucket.delete(RECORD_KEY)
     gate.open()
 
 
@@ -232,6 +234,27 @@ def test_rows_at_or_after_the_end_shut_until_catch_up_moves_the_end(gate: Gate) 
     (job,) = result.passes[0].jobs
     assert (job.ran, job.skipped, job.proven) == (2, 2, 4)
     gate.open()
+
+
+def test_a_roll_up_whose_manifest_is_gone_shuts_until_it_is_made_again(gate: Gate) -> None:
+    before = gate.open()
+    gate.bucket.delete(gate.config.place(gate.config.migration_jobs[0]).migrated)
+
+    assert "there is no roll-up" in gate.shut()
+    result = gate.catch_up()
+    assert (result.ok, result.passes[0].jobs[0].ran) == (True, 0)
+    gate.cursor = None
+    assert gate.open().run_key == before.run_key, "nothing was proven anew"
+
+
+def test_a_mapping_that_is_not_the_one_that_the_table_was_begun_with_shuts(gate: Gate) -> None:
+    text = gate.path.read_text()
+
+    gate.path.write_text(text.replace("target_bucket:", "mapping: {rename: {plant: station}}\n    target_bucket:"))
+    assert "tables that were begun with another grid or mapping than the configuration has: 1" in gate.shut()
+    gate.path.write_text(text.replace("target_bucket:", "mapping: {rename: {plant: plant}}\n    target_bucket:"))
+    gate.open()  # spelled differently, and the same
+    gate.path.write_text(text)
 
 
 def test_a_bucket_made_anew_shuts_before_the_source_is_asked(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from ts_migration.config import Environment, parse_config
 from ts_migration.manifests import AcceptanceManifest, VerdictRecord
 from ts_migration.reporting.html import report_html
 from ts_migration.reporting.json_schema import results_schema
+from ts_migration.reporting.page import ShownCheck
 from ts_migration.reporting.results import MigrationResults, results_of
 from ts_migration.reporting.surroundings import (
     common_settings,
@@ -253,3 +254,9 @@ def test_versions_of_what_ran_are_told() -> None:
     assert {"python", "ts-migration", "dagster", "polars", "pyarrow"} <= set(found)
     assert found["influxdb server"] == "influxdb v2.7.12"
     assert "influxdb server" not in versions()
+
+
+def test_a_warning_that_did_not_pass_does_not_read_as_passed() -> None:
+    open_check = verdict("query_equivalence", passed=False, severity="WARN")
+    assert ShownCheck.of(open_check, 3).verdict == "not passed"
+    assert ShownCheck.of(open_check.model_copy(update={"passed": True}), 3).verdict == "passed with a remark"

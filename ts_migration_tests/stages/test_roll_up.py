@@ -8,6 +8,7 @@ import pytest
 from ts_migration.errors import Refused
 from ts_migration.manifests import VerdictRecord
 from ts_migration.operations.acceptance import accept, look_at_passed, revoke
+from ts_migration.operations.report import collect
 from ts_migration.stages.check import check_window
 from ts_migration.stages.proof import WindowProof, WindowStatus, proof_of
 from ts_migration.stages.roll_up import MigratedManifest
@@ -43,6 +44,20 @@ def accepted(migration: Migration, **options: Any) -> None:
     found = look_at_passed(migration.config, migration.job, migration.stack.bucket)
     chosen = {"reason": "a test row", "accepted_by": "ana@here"} | options
     accept(migration.config, migration.job, migration.stack.bucket, found.passed, **chosen)
+
+
+def test_a_table_of_which_no_check_has_run_is_not_reported_as_proven(stack: Stack) -> None:
+    migration = migrated(stack)
+
+    found = collect(migration.config, stack.bucket, "validation")
+
+    assert (found.status, found.cleared, found.tables[0].statuses["proven"]) == ("passed", False, 2)
+    assert [(check.check, check.actual) for check in found.tables[0].table_checks] == [
+        ("all_windows_proven", "not checked")
+    ]
+    migration.roll_up()
+    found = collect(migration.config, stack.bucket, "validation")
+    assert (found.status, found.cleared) == ("proven", True)
 
 
 def test_a_window_that_grew_is_named_with_the_command_that_mends_it(stack: Stack) -> None:
