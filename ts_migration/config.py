@@ -35,6 +35,7 @@ from ts_migration.cutover_actions import WebhookRequest
 from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
+from ts_migration.notification_settings import MetricSettings, NotificationSettings
 from ts_migration.objects import TablePlace
 from ts_migration.query_settings import QueryPair, QuerySettings, pair_problems
 from ts_migration.windows import Grid, iso
@@ -209,6 +210,8 @@ class MigrationConfig(Section):
     cutover: CutoverSettings = Field(default_factory=CutoverSettings)
     query_settings: QuerySettings = Field(default_factory=QuerySettings)
     queries: tuple[QueryPair, ...] = Field(default=(), strict=False)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    metrics: MetricSettings = Field(default_factory=MetricSettings)
 
     def queries_of(self, job: MigrationJob) -> tuple[QueryPair, ...]:
         """The pairs that a job's table is asked, without the default ones."""
@@ -331,6 +334,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     **ACTIONS,
     "query_settings": QuerySettings,
     "queries": QueryPair,
+    "notifications": NotificationSettings,
+    "metrics": MetricSettings,
 }
 
 

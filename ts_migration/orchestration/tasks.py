@@ -50,6 +50,7 @@ class Outcome:
     points: int = 0
     values: int = 0
     bytes: int = 0
+    quarantined: int = 0
     checks_passed: int = 0
     checks_failed: int = 0
     status: str = ""
