@@ -148,8 +148,8 @@ def test_many_metrics_are_put_in_batches_that_cloudwatch_takes() -> None:
     asked: list[int] = []
 
     class Cloudwatch:
-        def put_metric_data(self, Namespace: str, MetricData: list[Any]) -> None:
-            asked.append(len(MetricData))
+        def put_metric_data(self, **given: Any) -> None:
+            asked.append(len(given["MetricData"]))
 
     many = [WindowFigures(f"job-{number}", "k", True, points=1, seconds=1.0) for number in range(200)]
     assert put_metrics(Cloudwatch(), "Test", metric_data(many)) == 3
