@@ -23,6 +23,7 @@ from ts_migration.config_values import (
     Cron,
     DurationS,
     EndNs,
+    Hours,
     Section,
     Text,
     TimeNs,
@@ -183,6 +184,10 @@ class MigrationSettings(Section):
     """Seconds between status lines."""
     max_retry_attempts: int = Field(default=3, ge=0, le=100)
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=86_400)
+    allowed_hours: Hours | None = None
+    """Between which times of day `execute` begins windows (see `allowed_hours`); None: at any time."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the lines of the log files."""
 
 
 class ValidationRules(Section):

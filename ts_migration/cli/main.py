@@ -31,6 +31,7 @@ from ts_migration.cli import (
     validate,
 )
 from ts_migration.cli.console import error_line
+from ts_migration.cli.interrupts import end_as_interrupted
 from ts_migration.errors import ExitCode, MigrationError
 
 app = typer.Typer(
@@ -86,6 +87,7 @@ def guarded(program: Callable[[], object]) -> None:
     Raises:
         SystemExit: always.
     """
+    end_as_interrupted()
     try:
         program()
     except MigrationError as error:

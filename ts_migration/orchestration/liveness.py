@@ -58,3 +58,17 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str) -> list[str]:
+    """Write down that what a worker of this machine was at is cancelled, where its run could not; the ids of its runs.
+
+    Called when the process has ended.
+    """
+    wanted = dg.RunsFilter(tags={WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}, statuses=UNFINISHED)
+    ended = []
+    for run in instance.get_runs(wanted):
+        instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        ended.append(run.run_id)
+    return ended

@@ -62,6 +62,8 @@ class Outcome:
     error: str = ""
     permanent: bool = False
     run_id: str = ""
+    cancelled: bool = False
+    """It was stopped before its end, because somebody asked for it."""
 
     def to_line(self) -> str:
         """One line of JSON."""
