@@ -3,6 +3,7 @@
 What is told is in `notices` and `metrics`. What cannot be sent is told once as a warning, and the migration goes on.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,7 @@ from ts_migration.operations import notices
 from ts_migration.operations.metrics import WindowFigures, metric_data, put_metrics
 from ts_migration.operations.notices import Event, FailedWindow, JobEnd, Notice
 
+_log = logging.getLogger(__name__)
 CLOSE_S = 15.0
 """How long the end of a migration waits for what is still to be sent."""
 
@@ -64,7 +66,7 @@ class Notifications:
         config: MigrationConfig,
         environment: Environment,
         region: str | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = _log.warning,
     ) -> Self:
         """By a configuration and the environment."""
         topic = environment.notification_topic_arn

@@ -19,6 +19,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.manifests import read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
+from ts_migration.orchestration.announcement import announced
 from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.job_heart import InFlight
@@ -192,6 +193,7 @@ def execute(
             instance, config, jobs, execution_id,
             command=command, config_path=config_path, limits=windows, resumes=resumes,
         ),
+        announced(config, environment, region, execution_id) as announcement,
     ):  # fmt: skip
         fail_dead_runs(instance)
         end_lost_jobs(instance)
@@ -219,6 +221,7 @@ def execute(
             tell_planned(instance, plan.result.job_id, plan.windows_to_do)
             if plan.result.skipped:
                 report(Progress("skipped", plan.job.slug, "", plan.result.skipped, len(plan.job.grid)))
+        announcement.began({plan.result.job: plan.windows_to_do for plan in plans})
         hours = OpenHours(settings.allowed_hours, lambda until: report(held(until)))
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
@@ -231,7 +234,7 @@ def execute(
             size=min(parallel_jobs or settings.parallel_jobs, max(1, run.windows_to_do)),
             config_path=config_path,
             execution_id=execution_id,
-            on_outcome=run.on_outcome,
+            on_outcome=announcement.after(run.on_outcome),
         )
 
         def stop_job(slug: str) -> None:
@@ -255,6 +258,7 @@ def execute(
             plan.result.cancelled = schedule.is_cancelled(plan.job.slug) or (interrupted and plan.left > 0)
             _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug), instance, target)
             _tell_end(instance, plan.result)
+        announcement.ended([plan.result for plan in plans], interrupted=interrupted)
         return ExecutionResult(
             execution_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted
         )
