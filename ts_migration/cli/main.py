@@ -21,6 +21,7 @@ from ts_migration.cli import (
     cutover,
     execute,
     local,
+    monitor,
     plan,
     quarantine,
     queries,
@@ -48,6 +49,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
 app.command("catch-up")(catch_up.catch_up)
+app.command("monitor")(monitor.monitor)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)

@@ -64,10 +64,10 @@ class RunLog:
     def _taken_in(self, entry: EventLogEntry) -> Iterator[LogLine]:
         event = entry.dagster_event
         if event is None:
-            level = int(entry.level)
-            if level >= logging.WARNING:
+            number = int(entry.level)
+            if number >= logging.WARNING:
                 self.warnings.append(entry.user_message)
-            yield LogLine(entry.timestamp, logging.getLevelName(level), entry.user_message)
+            yield LogLine(entry.timestamp, logging.getLevelName(number), entry.user_message)
             return
         if event.event_type is dg.DagsterEventType.STEP_START:
             node = (entry.step_key or "").rpartition("__")[2]
