@@ -60,8 +60,8 @@ class TableLoads:
         """What some runs converted, oldest first."""
         return [conversion for conversion in self._conversions if conversion.run_id in run_ids]
 
-    def _new(self, asset: dg.AssetKey) -> list[tuple[dg.AssetRecord, dg.AssetMaterialization]]:
-        found: list[tuple[dg.AssetRecord, dg.AssetMaterialization]] = []
+    def _new(self, asset: dg.AssetKey) -> list[tuple[dg.EventLogRecord, dg.AssetMaterialization]]:
+        found: list[tuple[dg.EventLogRecord, dg.AssetMaterialization]] = []
         while True:
             known = self._read_to.get(asset)
             wanted = dg.AssetRecordsFilter(
