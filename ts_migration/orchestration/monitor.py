@@ -226,6 +226,10 @@ class Monitor:
         found = []
         for record in watched.runs:
             run, running = record.dagster_run, is_running(record)
+            worker = run.tags.get(WORKER_TAG, "").partition("/")[2]
+            if worker or running:
+                # A worker is there between its runs, too.
+                markers.add(worker or run.run_id)
             if not running and run.run_id not in watched.logs:
                 continue
             key = run.tags.get(PARTITION_TAG, "roll-up")
@@ -236,7 +240,6 @@ class Monitor:
             if running:
                 seconds = max(0.0, now - (log.since or record.start_time or now))
                 found.append(WindowAtWork(key, log.step, seconds, run.run_id))
-                markers |= {run.run_id, run.tags.get(WORKER_TAG, "/").partition("/")[2] or run.run_id}
         job = watched.record.begin.job if watched.record else ""
         for task in heart.in_flight if heart and watched.record and watched.record.end is None else ():
             if task.job == job and task.kind == EXPORT_GROUP:
