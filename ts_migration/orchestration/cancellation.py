@@ -83,9 +83,7 @@ def named(instance: dg.DagsterInstance, text: str) -> Named:
     raise Missing(
         f"there is no job {text!r}",
         allowed=f"the newest jobs are {known}" if known else "",
-        next_step="ts-migration execute --job-id all lists the newest jobs"
-        if known
-        else "ts-migration execute begins one",
+        next_step="name one of them, a backfill or a run" if known else "ts-migration execute begins one",
     )
 
 
