@@ -20,8 +20,8 @@ from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, JOB_NAME
 
 WAIT_S = 20.0
 """How long a command is waited for to say that its job has ended: its workers are killed after 4 s."""
-FORCE_AFTER_S = 6.0
-"""After so long a daemon's run that does not answer is written down as cancelled, whatever its process does."""
+FORCE_AFTER_S = 8.0
+"""After so long a daemon's run that does not answer is written down as cancelled: `run_stop` ends it after 5 s."""
 POLL_S = 0.25
 BACKFILL_TAG = "dagster/backfill"
 NOT_OVER = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
