@@ -54,9 +54,9 @@ def execute(
     Example: ts-migration execute --config migration_config.yaml --dry-run
     """
     if cancel is not None:
-        raise typer.Exit(cancel_job(cancel))
+        raise typer.Exit(cancel_job(cancel, config))
     if job_id is not None and not resume:
-        raise typer.Exit(show_job(job_id))
+        raise typer.Exit(show_job(job_id, config))
     work = begin(config, parallel_jobs=parallel_jobs, only=only)
     jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
     selection = Selection(only, window_keys(window, jobs))

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress_row import duration_text
-from ts_migration.errors import ExitCode
+from ts_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
+    from ts_migration.config import Environment
     from ts_migration.orchestration.cancellation import Named
     from ts_migration.orchestration.job_progress import JobProgress
 
 
-def show_job(job_id: str) -> int:
+def show_job(job_id: str, config: str | None) -> int:
     """Tell where a job stands; the exit code tells how it ended.
 
     Raises:
@@ -30,10 +31,10 @@ def show_job(job_id: str) -> int:
     from ts_migration.orchestration.job_progress import job_progress
     from ts_migration.orchestration.liveness import fail_dead_runs
 
-    activate(Path.cwd())
+    tables = _tables(activate(Path.cwd()), config)
     with dg.DagsterInstance.get() as instance:
         fail_dead_runs(instance)
-        found = named(instance, job_id)
+        found = named(instance, job_id, tables)
         told = [job_progress(instance, record) for record in found.jobs]
     for progress in told:
         _tell(progress)
@@ -41,7 +42,7 @@ def show_job(job_id: str) -> int:
     return _exit_code(told, found)
 
 
-def cancel_job(job_id: str) -> int:
+def cancel_job(job_id: str, config: str | None) -> int:
     """Stop a job and tell what became of it; exit code 1 where there was nothing to stop, or it would not stop.
 
     Raises:
@@ -52,10 +53,10 @@ def cancel_job(job_id: str) -> int:
     from ts_migration.environment import activate
     from ts_migration.orchestration.cancellation import cancel, named
 
-    activate(Path.cwd())
+    tables = _tables(activate(Path.cwd()), config)
     log = LogFile(Path.cwd() / EXECUTION_LOG)
     with dg.DagsterInstance.get() as instance:
-        done = cancel(instance, named(instance, job_id), by=f"{getpass.getuser()} on {socket.gethostname()}")
+        done = cancel(instance, named(instance, job_id, tables), by=f"{getpass.getuser()} on {socket.gethostname()}")
     for one in done:
         line = f"{one.id}: cancelled, it was {one.was}; stopped within {one.seconds:.1f} s"
         if one.was_over:
@@ -70,6 +71,21 @@ def cancel_job(job_id: str) -> int:
     if any(one.stopped for one in done):
         note("what was finished stays finished; next: ts-migration execute --resume goes on from here")
     return ExitCode.OK if any(one.stopped for one in done) else ExitCode.FAILED
+
+
+def _tables(environment: "Environment", config: str | None) -> dict[str, str]:
+    """Job names and slugs of the configuration -> paths of their tables' assets; nothing where there is none."""
+    from ts_migration.config import load_config
+    from ts_migration.environment import config_path
+    from ts_migration.orchestration.names import TableNames
+
+    try:
+        loaded = load_config(config_path(config, environment, Path.cwd()))
+    except MigrationError:
+        # A job that runs must be stoppable while its configuration is being edited.
+        return {}
+    paths = {job.slug: "/".join(TableNames.of(loaded, job).prefix) for job in loaded.migration_jobs}
+    return paths | {job.job_name: paths[job.slug] for job in loaded.migration_jobs}
 
 
 def _tell(progress: "JobProgress") -> None:

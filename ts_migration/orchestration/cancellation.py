@@ -5,7 +5,7 @@ deleted: manifests and ledgers in S3 tell the next `execute` where to go on.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -16,12 +16,13 @@ from ts_migration.orchestration.job_heart import lives
 from ts_migration.orchestration.job_progress import state_of
 from ts_migration.orchestration.job_record import JobEnd, JobRecord, job_record, job_records, request_stop, tell_ended
 from ts_migration.orchestration.liveness import UNFINISHED
-from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, JOB_NAME_TAG
+from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, TableNames
+from ts_migration.orchestration.run_history import is_of_table
 
 WAIT_S = 20.0
 """How long a command is waited for to say that its job has ended: its workers are killed after 4 s."""
-FORCE_AFTER_S = 6.0
-"""After so long a daemon's run that does not answer is written down as cancelled, whatever its process does."""
+FORCE_AFTER_S = 8.0
+"""After so long a daemon's run that does not answer is written down as cancelled: `run_stop` ends it after 5 s."""
 POLL_S = 0.25
 BACKFILL_TAG = "dagster/backfill"
 NOT_OVER = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
@@ -51,8 +52,13 @@ class Cancelled:
         return not self.stopped and self.seconds == 0.0
 
 
-def named(instance: dg.DagsterInstance, text: str) -> Named:
+def named(instance: dg.DagsterInstance, text: str, tables: Mapping[str, str] | None = None) -> Named:
     """What an id names: a job, an execution with all its jobs, a backfill, a run, or by a job's name what runs of it.
+
+    Args:
+        instance: where they are known.
+        text: the id or name.
+        tables: names and slugs of jobs that a configuration has -> the path of their tables' assets.
 
     Raises:
         Missing: nothing has that id.
@@ -70,23 +76,26 @@ def named(instance: dg.DagsterInstance, text: str) -> Named:
     run = instance.get_run_by_id(text)
     if run is not None:
         return Named(runs=(run,))
-    of_name = tuple(each for each in newest if each.begin.job == text)
-    runs = tuple(
-        each
-        for each in _runs(instance, {JOB_NAME_TAG: text})
-        if EXECUTION_TAG not in each.tags and (each.status in NOT_OVER or not of_name)
-    )
-    if of_name or runs:
+    assets = (tables or {}).get(text, "")
+    of_name = tuple(each for each in newest if text == each.begin.job or assets == each.begin.assets)
+    assets = assets or (of_name[0].begin.assets if of_name else "")
+    if assets:
         living = tuple(each for each in of_name if not state_of(instance, each).over)
+        runs = _of_table(instance, assets)
         return Named(jobs=living or (() if runs else of_name[:1]), runs=runs)
     known = ", ".join(each.job_id for each in newest[:5])
     raise Missing(
         f"there is no job {text!r}",
         allowed=f"the newest jobs are {known}" if known else "",
-        next_step="ts-migration execute --job-id all lists the newest jobs"
-        if known
-        else "ts-migration execute begins one",
+        next_step="name one of them, a backfill or a run" if known else "ts-migration execute begins one",
     )
+
+
+def _of_table(instance: dg.DagsterInstance, assets: str) -> tuple[dg.DagsterRun, ...]:
+    """Unfinished runs of a table that no command started: those of backfills carry nothing but their assets."""
+    names = TableNames(tuple(assets.split("/")))
+    runs = instance.get_runs(dg.RunsFilter(statuses=NOT_OVER))
+    return tuple(run for run in runs if EXECUTION_TAG not in run.tags and is_of_table(run, names))
 
 
 def cancel(instance: dg.DagsterInstance, found: Named, by: str) -> list[Cancelled]:
@@ -103,9 +112,12 @@ def cancel(instance: dg.DagsterInstance, found: Named, by: str) -> list[Cancelle
             request_stop(instance, record.job_id, by)
     ended = [_cancelled_job(instance, record, began) for record in found.jobs]
     if found.backfill is not None:
-        ended.append(_cancel_backfill(instance, found.backfill))
-    else:
-        ended += _cancel_runs(instance, found.runs)
+        return [*ended, _cancel_backfill(instance, found.backfill)]
+    # A run that belongs to a backfill is not stopped alone: the backfill would launch the next one.
+    of_backfills = {run.tags[BACKFILL_TAG] for run in found.runs if BACKFILL_TAG in run.tags and not run.is_finished}
+    backfills = [backfill for each in sorted(of_backfills) if (backfill := instance.get_backfill(each))]
+    ended += [_cancel_backfill(instance, backfill) for backfill in backfills]
+    ended += _cancel_runs(instance, tuple(run for run in found.runs if run.tags.get(BACKFILL_TAG) not in of_backfills))
     return ended
 
 

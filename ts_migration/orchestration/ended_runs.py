@@ -12,7 +12,7 @@ from dagster._core.storage.dagster_run import RunRecord
 from ts_migration.config import MigrationConfig
 from ts_migration.operations.metrics import WindowFigures
 from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, TableNames
-from ts_migration.orchestration.run_history import events_of, of_table, words_of
+from ts_migration.orchestration.run_history import events_of, is_of_table, words_of
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 BACKFILL_TAG = "dagster/backfill"
@@ -47,7 +47,7 @@ def ended_runs(instance: dg.DagsterInstance, config: MigrationConfig, since: flo
         for record in reversed(records)
         if JOB_ID_TAG not in record.dagster_run.tags
         for slug, names in tables
-        if of_table(record.dagster_run, names)
+        if is_of_table(record.dagster_run, names)
     ]
     return found, newest
 

@@ -4,6 +4,7 @@ Progress is told to a callback; nothing is printed here. How tasks reach worker 
 where a job stands is in `job_status`, and checking again is in `validation_run`.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -228,18 +229,38 @@ def execute(
             roll_up=[plan.job.slug for plan in plans if plan.completes and plan.job.validation_enabled],
             hold_s=hours.hold_s,
         )
+        ending = threading.Lock()
+
+        def end(slug: str, interrupted: bool = False) -> None:
+            with ending:
+                plan = run.plans[slug]
+                if not plan.ended:
+                    plan.ended = True
+                    plan.result.cancelled = schedule.is_cancelled(slug) or (interrupted and plan.left > 0)
+                    _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    _tell_end(instance, plan.result)
+
+        def end_if_over(slug: str) -> None:
+            if schedule.is_over(slug):
+                end(slug)
+
+        def on_outcome(task: Task, outcome: Outcome) -> None:
+            run.on_outcome(task, outcome)
+            end_if_over(task.job)
+
         pool = Pool(
             schedule,
             instance,
             size=min(parallel_jobs or settings.parallel_jobs, max(1, run.windows_to_do)),
             config_path=config_path,
             execution_id=execution_id,
-            on_outcome=announcement.after(run.on_outcome),
+            on_outcome=announcement.after(on_outcome),
         )
 
         def stop_job(slug: str) -> None:
             run.cancel(slug)
             pool.cancel(slug)
+            end_if_over(slug)
 
         interrupted = False
         try:
@@ -255,9 +276,7 @@ def execute(
         except KeyboardInterrupt:
             interrupted = True
         for plan in plans:
-            plan.result.cancelled = schedule.is_cancelled(plan.job.slug) or (interrupted and plan.left > 0)
-            _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug), instance, target)
-            _tell_end(instance, plan.result)
+            end(plan.job.slug, interrupted)
         announcement.ended([plan.result for plan in plans], interrupted=interrupted)
         return ExecutionResult(
             execution_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted
@@ -288,6 +307,7 @@ class _Plan:
     completes: bool
     """Whether the call leaves no window of the table open."""
     began: float = field(default_factory=time.monotonic)
+    ended: bool = False
 
     @property
     def windows_to_do(self) -> int:
@@ -386,7 +406,7 @@ class _Run:
     """Adds up outcomes as they come, from several threads, and tells them on."""
 
     def __init__(self, config: MigrationConfig, plans: dict[str, _Plan], report: Callable[[Progress], None]) -> None:
-        self._plans = plans
+        self.plans = plans
         self._report = report
         self._done = dict.fromkeys(plans, 0)
         self._total = {slug: plan.windows_to_do for slug, plan in plans.items()}
@@ -400,7 +420,7 @@ class _Run:
         """Tell what workers are at, job by job."""
         wanted = dg.RunsFilter(tags={EXECUTION_TAG: execution_id}, statuses=UNFINISHED)
         runs = instance.get_runs(wanted)
-        for slug in self._plans:
+        for slug in self.plans:
             job_id = job_id_of(execution_id, slug)
             own = [run for run in runs if run.tags.get(JOB_ID_TAG) == job_id]
             found = windows_at_work(instance, own, [task for task in in_flight if task.job == slug])
@@ -414,7 +434,7 @@ class _Run:
         """Take in one outcome; one that was cut short leaves its windows for the next call."""
         if outcome.cancelled:
             return
-        plan = self._plans[task.job]
+        plan = self.plans[task.job]
         result = plan.result
         result.seconds = time.monotonic() - plan.began
         key = task.keys[0] if len(task.keys) == 1 else f"{task.keys[0]}..{task.keys[-1]}" if task.keys else ""

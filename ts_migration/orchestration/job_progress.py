@@ -114,7 +114,8 @@ def job_progress(instance: dg.DagsterInstance, record: JobRecord) -> JobProgress
     failed = by_status.get(dg.DagsterRunStatus.FAILURE, set()) - done
     cancelled = by_status.get(dg.DagsterRunStatus.CANCELED, set()) - done - failed
     loads = _loads(instance, names, record, set(windows))
-    end = record.ended or time.time()
+    last_seen = heart.beat if state is JobState.GONE and heart else time.time()
+    end = record.ended or last_seen
     seconds = max(end - record.began, 1e-9)
     points = sum(load.points for load in loads)
     left = (record.to_do or 0) - len(done) - len(failed)

@@ -60,15 +60,22 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return ended
 
 
-def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str) -> list[str]:
-    """Write down that what a worker of this machine was at is cancelled, where its run could not; the ids of its runs.
+def ask_runs_of_to_end(instance: dg.DagsterInstance, worker_id: str) -> None:
+    """Write down that the runs of a worker of this machine are to be cancelled.
 
-    Called when the process has ended.
+    Dagster takes a run that is interrupted without it for a failed one.
     """
-    wanted = dg.RunsFilter(tags={WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}, statuses=UNFINISHED)
-    ended = []
-    for run in instance.get_runs(wanted):
+    for run in _runs_of(instance, worker_id):
+        instance.report_run_canceling(run)
+
+
+def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str) -> None:
+    """Write down that what a worker of this machine was at is cancelled, where its run could not; it has ended."""
+    for run in _runs_of(instance, worker_id):
         instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        ended.append(run.run_id)
-    return ended
+
+
+def _runs_of(instance: dg.DagsterInstance, worker_id: str) -> list[dg.DagsterRun]:
+    tags = {WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}
+    return list(instance.get_runs(dg.RunsFilter(tags=tags, statuses=UNFINISHED)))

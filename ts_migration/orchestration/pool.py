@@ -18,7 +18,7 @@ import dagster as dg
 
 from ts_migration.errors import Permanent
 from ts_migration.orchestration.job_heart import InFlight
-from ts_migration.orchestration.liveness import cancel_runs_of
+from ts_migration.orchestration.liveness import ask_runs_of_to_end, cancel_runs_of
 from ts_migration.orchestration.schedule import Schedule
 from ts_migration.orchestration.tasks import Outcome, Task
 
@@ -171,6 +171,7 @@ class Pool:
             self._schedule.cancel(job)
             for worker, task, _ in self._working.values():
                 if job in (None, task.job):
+                    ask_runs_of_to_end(self._instance, worker.id)
                     worker.cancel()
 
     def _serve(self, number: int) -> None:

@@ -10,8 +10,8 @@ LOOKED_AT = 200
 """Newest runs that are looked at: `status` must stay quick after years of runs."""
 
 
-def of_table(run: dg.DagsterRun, names: TableNames) -> bool:
-    """Whether a run works on a table: by its job, or by the assets or checks that were selected."""
+def is_of_table(run: dg.DagsterRun, names: TableNames) -> bool:
+    """Whether a run works on a table, by its job or its assets."""
     if run.job_name in (names.job, names.roll_up_job):
         return True
     return any(key.path[: len(names.prefix)] == list(names.prefix) for key in run.asset_selection or ())
@@ -20,7 +20,7 @@ def of_table(run: dg.DagsterRun, names: TableNames) -> bool:
 def running_windows(instance: dg.DagsterInstance, names: TableNames) -> tuple[str, ...]:
     """Partition keys that unfinished runs of the table work on."""
     runs = instance.get_runs(dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED]))
-    return tuple(sorted(run.tags.get(PARTITION_TAG, "roll-up") for run in runs if of_table(run, names)))
+    return tuple(sorted(run.tags.get(PARTITION_TAG, "roll-up") for run in runs if is_of_table(run, names)))
 
 
 def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:
@@ -47,7 +47,7 @@ def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozense
 def last_error_of(instance: dg.DagsterInstance, names: TableNames) -> str:
     """What the newest failed run of the table said, with its window."""
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=LOOKED_AT):
-        if not of_table(run, names):
+        if not is_of_table(run, names):
             continue
         return f"{run.tags.get(PARTITION_TAG, 'roll-up')}: {words_of(instance, run.run_id)}"
     return ""

@@ -114,6 +114,12 @@ class Schedule:
         """Whether a job was cancelled."""
         return any(work.cancelled for work in self._jobs if work.job == job)
 
+    def is_over(self, job: str) -> bool:
+        """Whether nothing of a job is in flight and nothing is left, its roll-up included."""
+        with self._changed:
+            (work,) = (work for work in self._jobs if work.job == job)
+            return work.exhausted and (work.cancelled or not self._owes_roll_up(work))
+
     def stopped_by(self, job: str) -> str:
         """The message for which a job's remaining windows were not tried, or nothing."""
         return next((work.stopped_by for work in self._jobs if work.job == job), "")
@@ -127,12 +133,13 @@ class Schedule:
                 return Task(TaskKind.EXPORT_GROUP, work.job, group.keys)
             work.ready.extend(Task(group.kind, work.job, (key,), group.export_again) for key in group.keys)
             return work.ready.popleft()
-        if work.cancelled:
-            return None
-        if work.job in self._roll_up and work.exhausted and not work.rolled_up and not work.failed:
+        if work.exhausted and not work.cancelled and self._owes_roll_up(work):
             work.rolled_up = True
             return Task(TaskKind.ROLL_UP, work.job)
         return None
+
+    def _owes_roll_up(self, work: _JobWork) -> bool:
+        return work.job in self._roll_up and not work.rolled_up and not work.failed
 
     @staticmethod
     def _count_alike(work: _JobWork, task: Task, outcome: Outcome) -> None:
