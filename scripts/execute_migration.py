@@ -4,10 +4,16 @@
 The same function as `ts-migration execute`, and nothing else.
 """
 
-import typer
+import sys
 
-from ts_migration.cli.execute import execute
-from ts_migration.cli.main import guarded
+try:
+    import typer
+
+    from ts_migration.cli.execute import execute
+    from ts_migration.cli.main import guarded
+except ModuleNotFoundError as missing:
+    print(f"error: {missing.name} is not installed. Next: pip install . in the project's folder", file=sys.stderr)
+    sys.exit(2)
 
 if __name__ == "__main__":
     guarded(lambda: typer.run(execute))

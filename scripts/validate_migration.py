@@ -4,10 +4,16 @@
 The same function as `ts-migration validate`, and nothing else.
 """
 
-import typer
+import sys
 
-from ts_migration.cli.main import guarded
-from ts_migration.cli.validate import validate
+try:
+    import typer
+
+    from ts_migration.cli.main import guarded
+    from ts_migration.cli.validate import validate
+except ModuleNotFoundError as missing:
+    print(f"error: {missing.name} is not installed. Next: pip install . in the project's folder", file=sys.stderr)
+    sys.exit(2)
 
 if __name__ == "__main__":
     guarded(lambda: typer.run(validate))

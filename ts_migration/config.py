@@ -23,6 +23,7 @@ from ts_migration.config_values import (
     Cron,
     DurationS,
     EndNs,
+    Hours,
     Owner,
     Section,
     Text,
@@ -36,6 +37,7 @@ from ts_migration.cutover_actions import WebhookRequest
 from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
 from ts_migration.manifests import fingerprint
+from ts_migration.notification_settings import MetricSettings, NotificationSettings
 from ts_migration.objects import TablePlace
 from ts_migration.query_settings import QueryPair, QuerySettings, pair_problems
 from ts_migration.windows import Grid, iso
@@ -185,6 +187,10 @@ class MigrationSettings(Section):
     """Seconds between status lines."""
     max_retry_attempts: int = Field(default=3, ge=0, le=100)
     retry_delay_seconds: float = Field(default=2.0, ge=0, le=86_400)
+    allowed_hours: Hours | None = None
+    """Between which times of day `execute` begins windows (see `allowed_hours`); None: at any time."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the lines of the log files."""
 
 
 class ValidationRules(Section):
@@ -212,6 +218,8 @@ class MigrationConfig(Section):
     cutover: CutoverSettings = Field(default_factory=CutoverSettings)
     query_settings: QuerySettings = Field(default_factory=QuerySettings)
     queries: tuple[QueryPair, ...] = Field(default=(), strict=False)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
+    metrics: MetricSettings = Field(default_factory=MetricSettings)
 
     def queries_of(self, job: MigrationJob) -> tuple[QueryPair, ...]:
         """The pairs that a job's table is asked, without the default ones."""
@@ -334,6 +342,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     **ACTIONS,
     "query_settings": QuerySettings,
     "queries": QueryPair,
+    "notifications": NotificationSettings,
+    "metrics": MetricSettings,
 }
 
 

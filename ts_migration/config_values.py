@@ -10,6 +10,7 @@ from typing import Annotated
 from croniter import CroniterError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ts_migration.allowed_hours import ALLOWED, AllowedHours
 from ts_migration.windows import MAX_TIME_NS, MIN_TIME_NS, NAMED_GRIDS, NS_PER_S, to_ns
 
 _TIME_ALLOWED = "a time such as 2023-01-01T00:00:00Z, from 1678 to 2261; without an offset it is read as UTC"
@@ -120,6 +121,13 @@ def _timestream_name(value: object) -> object:
     return value
 
 
+def _hours(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(ALLOWED)
+    AllowedHours.parse(value)
+    return value
+
+
 TimeNs = Annotated[int, BeforeValidator(time_ns)]
 EndNs = Annotated[int, BeforeValidator(exclusive_end_ns)]
 DurationS = Annotated[int, BeforeValidator(_duration_s)]
@@ -130,6 +138,7 @@ Text = Annotated[str, Field(min_length=1)]
 Owner = Annotated[str, BeforeValidator(_owner)]
 TimestreamName = Annotated[str, BeforeValidator(_timestream_name)]
 BucketName = Annotated[str, BeforeValidator(_bucket_name)]
+Hours = Annotated[str, BeforeValidator(_hours)]
 
 
 class Section(BaseModel):

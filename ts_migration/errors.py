@@ -13,6 +13,8 @@ class ExitCode(IntEnum):
     OK = 0
     FAILED = 1
     COULD_NOT_START = 2
+    STILL_RUNNING = 3
+    """Of `monitor`: its time was over before the jobs were."""
     CANCELLED = 130
 
 

@@ -15,6 +15,7 @@ from ts_migration.config import (
     parse_config,
 )
 from ts_migration.cutover_settings import ACTIONS, CutoverSettings
+from ts_migration.notification_settings import MetricSettings, NotificationSettings
 from ts_migration.query_settings import QueryPair, QuerySettings
 from ts_migration_tests.embedded_stack import CHECKOUT
 
@@ -27,6 +28,8 @@ SECTIONS = {
     "cutover": CutoverSettings,
     "query_settings": QuerySettings,
     "queries": QueryPair,
+    "notifications": NotificationSettings,
+    "metrics": MetricSettings,
 }
 
 
@@ -52,6 +55,7 @@ def test_documented_defaults_are_the_defaults(section):
         "measurement": "the table's name",
         "write_connections": "`auto`",
         "rewrite": "none",
+        "events": "all of them",
     }
     for key, field in SECTIONS[section].model_fields.items():
         documented = rows_of(section)[key][1]

@@ -47,7 +47,7 @@ def catch_up(
     remember(Path.cwd(), config=work.path)
     from ts_migration.orchestration.catch_up import catch_up as run
 
-    log = LogFile(Path.cwd() / EXECUTION_LOG)
+    log = LogFile(Path.cwd() / EXECUTION_LOG, work.config.migration_settings.log_format)
     log.write(f"catch-up {work.path}")
 
     def on_look(number: int, arrivals: "tuple[Arrivals, ...]") -> None:
@@ -55,7 +55,7 @@ def catch_up(
             say(f"pass {number}: {line}")
             log.write(f"pass {number}: {line}")
 
-    with Show("Catching up", log) as show:
+    with Show("Catching up", log, work.config.migration_settings.progress_monitoring_interval) as show:
         result = run(
             work.environment,
             config_path=work.path,

@@ -117,7 +117,7 @@ def _apply(
     except KeyboardInterrupt:
         warn("it may be half done; next: the same command goes on, ts-migration cutover --revert puts all back")
         raise
-    return _end(result, wanted="applied")
+    return _end(work, result, wanted="applied")
 
 
 def _revert(work: Work, clients: "CutoverClients", bucket: "ExportBucket") -> ExitCode:
@@ -129,11 +129,16 @@ def _revert(work: Work, clients: "CutoverClients", bucket: "ExportBucket") -> Ex
         say(_told(record))
         note("nothing was done: it is reverted already")
         return ExitCode.OK
-    return _end(revert_cutover(work.config, clients, bucket, _who()), wanted="reverted")
+    return _end(work, revert_cutover(work.config, clients, bucket, _who()), wanted="reverted")
 
 
-def _end(record: "CutoverRecord", wanted: str) -> ExitCode:
+def _end(work: Work, record: "CutoverRecord", wanted: str) -> ExitCode:
     """Tell what became of each action; the exit code."""
+    from ts_migration.operations.cutover_notice import notice_of
+    from ts_migration.operations.notifications import Notifications
+
+    with Notifications.of(work.config, work.environment, warn=warn) as told:
+        told.send(notice_of(record))
     table(
         ["action", "what", "state", "problem"],
         [

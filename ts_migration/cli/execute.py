@@ -1,5 +1,6 @@
 """`ts-migration execute` and its dry run. `orchestration.execution` and `operations.prerequisites` do the work."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ts_migration.cli.console import error_line, note, say
+from ts_migration.cli.detached import detach as detached
+from ts_migration.cli.job import cancel_job, show_job
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.progress import Show
 from ts_migration.cli.report import show_report
@@ -29,6 +32,20 @@ def execute(
     window: Annotated[
         str | None, typer.Option("--window", help="Only these windows: KEY or FROM..TO, both included.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the newest execution, or that of --job-id: its jobs and windows."),
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Work in the background, also when the terminal is closed.")
+    ] = False,
+    job_id: Annotated[
+        str | None,
+        typer.Option("--job-id", help="Only tell where this job stands: its id, a job's name, or a run of Dagit."),
+    ] = None,
+    cancel: Annotated[
+        str | None, typer.Option("--cancel-job", help="Stop this job now: its id, a job's name, a backfill or a run.")
+    ] = None,
 ) -> None:
     """Migrate every window that is not proven yet, check each, and roll complete tables up.
 
@@ -36,22 +53,57 @@ def execute(
 
     Example: ts-migration execute --config migration_config.yaml --dry-run
     """
+    if cancel is not None:
+        raise typer.Exit(cancel_job(cancel, config))
+    if job_id is not None and not resume:
+        raise typer.Exit(show_job(job_id, config))
     work = begin(config, parallel_jobs=parallel_jobs, only=only)
     jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
-    windows = window_keys(window, jobs)
+    selection = Selection(only, window_keys(window, jobs))
+    if resume:
+        resumed = _resumed(work, selection, job_id)
+        if resumed is None:
+            raise typer.Exit(ExitCode.OK)
+        selection = resumed
     if dry_run:
-        raise typer.Exit(_dry_run(work, only, region))
-    raise typer.Exit(run(work, Selection(only, windows), region, parallel_jobs))
+        raise typer.Exit(_dry_run(work, selection.only, region))
+    if detach:
+        raise typer.Exit(
+            detached(lambda begun: run(work, selection, region, parallel_jobs, on_begun=begun), Path.cwd())
+        )
+    raise typer.Exit(run(work, selection, region, parallel_jobs))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What an execution is about: one job or all, a range of windows, or chosen ones, some of them loaded anew."""
+    """What an execution is about: one job or all, a range of windows, or chosen ones, some of them loaded anew.
+
+    `resumes` is the id of the execution that it goes on with.
+    """
 
     only: str | None = None
     windows: tuple[str, str] | None = None
     chosen: tuple[str, ...] | None = None
     reload: tuple[str, ...] = ()
+    resumes: str = ""
+
+
+def _resumed(work: Work, given: Selection, job_id: str | None) -> Selection | None:
+    """What the execution that is gone on with was about, where the command says nothing else; None if it succeeded."""
+    import dagster as dg
+
+    from ts_migration.orchestration.resuming import resumable
+
+    with dg.DagsterInstance.get() as instance:
+        found = resumable(instance, work.path, job_id)
+    if found.succeeded:
+        say(f"Nothing to resume: {found.execution_id} succeeded")
+        return None
+    only = given.only or found.only
+    windows = given.windows or found.limits
+    limited = f", windows {windows[0]} to {windows[1]}" if windows else ""
+    note(f"going on with {found.execution_id}: {only or 'all jobs'}{limited}")
+    return Selection(only, windows, resumes=found.execution_id)
 
 
 def _dry_run(work: Work, only: str | None, region: str | None) -> int:
@@ -83,8 +135,17 @@ def _tell(failures: "tuple[Finding, ...]") -> None:
     error_line(str(failures[0]) if len(failures) == 1 else "\n  - ".join(["nothing was begun:", *map(str, failures)]))
 
 
-def run(work: Work, selection: Selection, region: str | None, parallel_jobs: int | None) -> int:
-    """Look at the prerequisites, migrate what is selected, and tell what came of it; the exit code."""
+def run(
+    work: Work,
+    selection: Selection,
+    region: str | None,
+    parallel_jobs: int | None,
+    on_begun: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Look at the prerequisites, migrate what is selected, and tell what came of it; the exit code.
+
+    `on_begun` is told the ids of the jobs, in one text.
+    """
     only = selection.only
     from ts_migration.environment import remember
     from ts_migration.operations.prerequisites import look_at_prerequisites
@@ -97,9 +158,10 @@ def run(work: Work, selection: Selection, region: str | None, parallel_jobs: int
     # Here and not above: Dagster takes a second to import, and a wrong token should not cost it.
     from ts_migration.orchestration.execution import execute as migrate
 
-    log = LogFile(Path.cwd() / EXECUTION_LOG)
+    settings = work.config.migration_settings
+    log = LogFile(Path.cwd() / EXECUTION_LOG, settings.log_format)
     log.write(f"execute {work.path}")
-    with Show("Migrating", log) as show:
+    with Show("Migrating", log, settings.progress_monitoring_interval) as show:
         result = migrate(
             work.config,
             work.environment,
@@ -111,6 +173,8 @@ def run(work: Work, selection: Selection, region: str | None, parallel_jobs: int
             report=show,
             chosen=selection.chosen,
             reload=selection.reload,
+            resumes=selection.resumes,
+            on_begun=lambda ids: on_begun(" ".join(ids)),
         )
     return _conclude(work, result, log, only, region)
 
@@ -121,14 +185,16 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
         say(f"{job.job}: {counts}, {job.seconds:.1f} s")
         for error in [*job.errors, *filter(None, [job.passed, job.unmet])]:
             log.write(f"{job.job}: {error}")
-    log.write(f"{result.job_id} {'finished' if result.ok else 'not finished'} after {result.seconds:.1f} s")
+    how = "finished" if result.ok else "cancelled" if result.cancelled else "not finished"
+    log.write(f"{result.job_id} {how} after {result.seconds:.1f} s")
     ran = any(job.ran for job in result.jobs)
     show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
     for job in result.jobs:
         if job.errors:
             error_line(f"job {job.job}: " + "\n  - ".join(["", *job.errors] if len(job.errors) > 1 else job.errors))
-    if result.interrupted:
-        error_line("cancelled; finished windows stay finished. Next: the same command goes on from here")
+    if result.cancelled:
+        which = ", ".join(job.job_id for job in result.jobs if job.cancelled) or result.job_id
+        error_line(f"{which} cancelled; finished windows stay finished. Next: ts-migration execute --resume goes on")
         return ExitCode.CANCELLED
     for job in result.jobs:
         for told in filter(None, [job.passed, job.unmet]):

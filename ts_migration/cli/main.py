@@ -22,6 +22,7 @@ from ts_migration.cli import (
     cutover,
     execute,
     local,
+    monitor,
     plan,
     quarantine,
     queries,
@@ -33,6 +34,7 @@ from ts_migration.cli import (
     validate,
 )
 from ts_migration.cli.console import error_line
+from ts_migration.cli.interrupts import end_as_interrupted
 from ts_migration.errors import ExitCode, MigrationError
 
 app = typer.Typer(
@@ -49,6 +51,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command("plan")(plan.plan)
 app.command("execute")(execute.execute)
 app.command("catch-up")(catch_up.catch_up)
+app.command("monitor")(monitor.monitor)
 app.command("status")(status.status)
 app.command("validate")(validate.validate)
 app.command("accept")(accept.accept)
@@ -90,6 +93,7 @@ def guarded(program: Callable[[], object]) -> None:
     Raises:
         SystemExit: always.
     """
+    end_as_interrupted()
     try:
         program()
     except MigrationError as error:

@@ -85,9 +85,9 @@ def _repair(
 ) -> int:
     from ts_migration.orchestration.repair_run import repair as run
 
-    log = LogFile(Path.cwd() / EXECUTION_LOG)
+    log = LogFile(Path.cwd() / EXECUTION_LOG, work.config.migration_settings.log_format)
     log.write(f"repair {work.path} {job.slug}")
-    with Show("Repairing", log) as show:
+    with Show("Repairing", log, work.config.migration_settings.progress_monitoring_interval) as show:
         found = run(
             work.config,
             work.environment,

@@ -37,6 +37,11 @@ def status(config: ConfigOption = None) -> None:
             say(f"{one.job}: checks of the whole table that failed: {', '.join(one.failed_checks)}")
         if one.last_error:
             say(f"{one.job}: last error: {one.last_error}")
+    if any(one.cut_short for one in found):
+        for one in found:
+            if one.cut_short:
+                note(f"{one.job}: {one.newest_id}: {one.state}; next: ts-migration execute --resume goes on from here")
+        raise typer.Exit(ExitCode.FAILED)
     if any(one.failed for one in found):
         for one in found:
             if one.failed:

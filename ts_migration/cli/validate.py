@@ -92,9 +92,9 @@ def _processes(work: Work, parallel: bool, parallel_jobs: int | None) -> int | N
 def _validate(work: Work, only: str | None, region: str | None, parallel_jobs: int | None) -> int:
     from ts_migration.orchestration.validation_run import validate as run
 
-    log = LogFile(Path.cwd() / VALIDATION_LOG)
+    log = LogFile(Path.cwd() / VALIDATION_LOG, work.config.migration_settings.log_format)
     log.write(f"validate {work.path}")
-    with Show("Checking", log) as show:
+    with Show("Checking", log, work.config.migration_settings.progress_monitoring_interval) as show:
         result = run(
             work.config,
             work.environment,

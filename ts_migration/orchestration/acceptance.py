@@ -13,9 +13,9 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.exclusive import only_one
-from ts_migration.orchestration.execution import new_job_id
+from ts_migration.orchestration.job_ids import new_execution_id
 from ts_migration.orchestration.names import TableNames
-from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Schedule
 from ts_migration.orchestration.tasks import Outcome
@@ -51,7 +51,7 @@ def roll_up_again(
         Refused: an `execute` works on this configuration.
     """
     names = TableNames.of(config, job)
-    job_id = "acceptance-" + new_job_id([job])
+    job_id = "acceptance-" + new_execution_id([job])
     outcomes: list[Outcome] = []
     with dg.DagsterInstance.get() as instance:
         # Before the lock: an `execute` that holds it, or the sensor, then knows that the roll-up is to be made again.
@@ -60,14 +60,13 @@ def roll_up_again(
         if not state.complete:
             return RollUpAgain(False, open_windows=len(state.open))
         with only_one(instance, config_path, job_id):
-            run_pool(
+            Pool(
                 Schedule({job.slug: ()}, roll_up=[job.slug]),
+                instance,
                 size=1,
                 config_path=config_path,
-                job_id=job_id,
-                log_folder=Path(instance.root_directory) / "logs",
+                execution_id=job_id,
                 on_outcome=lambda _, outcome: outcomes.append(outcome),
-                on_interrupt=lambda _: None,
-            )
+            ).run(on_interrupt=lambda _: None)
     error = next((outcome.error for outcome in outcomes if outcome.error), "")
     return RollUpAgain(bool(outcomes) and all(outcome.ok for outcome in outcomes), error=error)

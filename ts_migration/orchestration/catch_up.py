@@ -104,6 +104,7 @@ def catch_up(
                 region=region,
                 report=report,
                 export_again=late,
+                command="catch-up",
             )
         )
         if declined or passes[-1].interrupted or any(job.failed for job in passes[-1].jobs):

@@ -19,6 +19,8 @@ from ts_migration.cutover.record import CutoverRecord
 from ts_migration.cutover.switch import apply_cutover
 from ts_migration.errors import MigrationError
 from ts_migration.file_locks import only_one
+from ts_migration.operations.cutover_notice import changes_of, notice_of
+from ts_migration.operations.notifications import Notifications
 from ts_migration.orchestration.configured import configured_path
 from ts_migration.orchestration.failures import failure_of
 from ts_migration.orchestration.names import CUTOVER_JOB, PROOF_TAG
@@ -81,6 +83,8 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
                 who = f"Dagster run {context.run_id}"
                 record = apply_cutover(migration, clients, export_bucket.bucket(), readiness.proof, who)
                 _observe(context, record.state, record.proof, record)
+                with Notifications.of(migration, environment, warn=context.log.warning) as told:
+                    told.send(notice_of(record))
                 if record.state != "applied":
                     raise dg.Failure(f"the cutover is {record.state}: {record.problem}", allow_retries=False)
 
@@ -104,11 +108,7 @@ def _observe(
     context: dg.OpExecutionContext, status: str, proof: str, record: CutoverRecord | None = None, next_step: str = ""
 ) -> None:
     """Keep what became of a cutover in Dagster's event log; values of secrets are masked in the record already."""
-    changes = [
-        f"{action.type} {action.target}: {change.name}: {change.before} -> {change.after}"
-        for action in (record.actions if record else ())
-        for change in action.changes
-    ]
+    changes = changes_of(record) if record else []
     metadata: dict[str, str | int | dg.TableMetadataValue] = {"status": status, "proof": proof}
     if record:
         metadata |= {"actions": len(record.actions), "changes": _table(changes), "cutover": record.id}

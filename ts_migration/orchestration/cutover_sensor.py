@@ -9,10 +9,17 @@ import dagster as dg
 from ts_migration.config import MigrationConfig
 from ts_migration.cutover.record import cutover_record
 from ts_migration.objects import ExportBucket
+from ts_migration.operations.notices import ready
+from ts_migration.operations.notifications import Notifications
 from ts_migration.orchestration.cutover_job import APPROVE_COMMAND, systems_of
 from ts_migration.orchestration.names import CUTOVER_JOB, PROOF_TAG
 from ts_migration.orchestration.readiness import look_at_readiness
-from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.resources import (
+    ExportBucketResource,
+    InfluxDBResource,
+    TimestreamResource,
+    current_environment,
+)
 
 TICK_S = 60
 """The source is asked at most so often: while it keeps a proven migration shut, every tick scans its time column."""
@@ -52,6 +59,10 @@ def cutover_sensor(config: MigrationConfig) -> dg.SensorDefinition:
         runs = _runs(context.instance, readiness.proof)
         if runs or readiness.proof == context.cursor:
             return dg.SkipReason(_requested(runs))
+        with Notifications.of(config, current_environment(), warn=context.log.warning) as told:
+            manual = config.cutover.approval == "manual"
+            step = APPROVE_COMMAND if manual else f"none; the job {CUTOVER_JOB} is requested"
+            told.send(ready(readiness.proof, [job.slug for job in config.migration_jobs], step))
         request = dg.RunRequest(run_key=readiness.proof, tags={PROOF_TAG: readiness.proof[:63]})
         return dg.SensorResult(run_requests=[request], cursor=readiness.proof)
 

@@ -4,7 +4,7 @@ Progress is told to a callback; nothing is printed here. How tasks reach worker 
 where a job stands is in `job_status`, and checking again is in `validation_run`.
 """
 
-import secrets
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,18 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.manifests import read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
+from ts_migration.orchestration.announcement import announced
 from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
 from ts_migration.orchestration.exclusive import only_one
-from ts_migration.orchestration.liveness import fail_dead_runs
-from ts_migration.orchestration.names import TableNames
-from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.job_heart import InFlight
+from ts_migration.orchestration.job_ids import job_id_of, new_execution_id
+from ts_migration.orchestration.job_progress import WindowAtWork, windows_at_work
+from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned
+from ts_migration.orchestration.job_watch import JobWatch, end_lost_jobs, written_down
+from ts_migration.orchestration.liveness import UNFINISHED, fail_dead_runs
+from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, TableNames
+from ts_migration.orchestration.open_hours import OpenHours
+from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
@@ -54,13 +61,15 @@ class Progress:
     """One step of a run, for whoever shows it."""
 
     kind: str
-    """exported, window, checked, rolled_up, skipped or stopping."""
+    """begun, working, exported, window, checked, rolled_up, skipped, held, cancelling or stopping."""
     job: str
     key: str
     done: int
     total: int
     outcome: Outcome | None = None
     message: str = ""
+    at_work: tuple[WindowAtWork, ...] = ()
+    """Of working: what workers do for the job now."""
 
 
 @dataclass
@@ -94,6 +103,9 @@ class JobResult:
     """Warnings of the whole table that did not pass: values are proven, and applications must wait all the same."""
     for_good: int = 0
     """Windows of the call that failed by what they did (`Outcome.for_good`)."""
+    job_id: str = ""
+    cancelled: bool = False
+    """Somebody had it stopped before it was done."""
 
     @property
     def failed_for_good(self) -> bool:
@@ -103,7 +115,7 @@ class JobResult:
     @property
     def ok(self) -> bool:
         """Every window of the call succeeded, so did the roll-up where it was due, and nothing merely passed."""
-        return not self.errors and not self.passed and not self.unmet
+        return not self.errors and not self.passed and not self.unmet and not self.cancelled
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,7 @@ class ExecutionResult:
     """What `execute` did."""
 
     job_id: str
+    """Of the execution: `jobs` have ids of their own."""
     jobs: tuple[JobResult, ...]
     seconds: float
     interrupted: bool
@@ -120,17 +133,24 @@ class ExecutionResult:
         """Nothing failed and nothing was cut short."""
         return not self.interrupted and all(job.ok for job in self.jobs)
 
+    @property
+    def cancelled(self) -> bool:
+        """A job was cut short."""
+        return self.interrupted or any(job.cancelled for job in self.jobs)
+
+
+def held(until: float) -> Progress:
+    """That `allowed_hours` hold new windows back."""
+    when = datetime.fromtimestamp(until, UTC)
+    return Progress(
+        "held", "", "", 0, 0, message=f"outside of allowed_hours: no window is begun before {when:%H:%M} UTC"
+    )
+
 
 def stopping(in_flight: int) -> Progress:
     """That a run was interrupted and what it waits for."""
     told = f"stopping: {in_flight} in flight will finish, no other is begun; interrupt again to stop at once"
     return Progress("stopping", "", "", 0, 0, message=told)
-
-
-def new_job_id(jobs: Sequence[MigrationJob]) -> str:
-    """A readable id of one `execute`: the job's name (or `migration`), the minute, four random digits."""
-    name = jobs[0].slug if len(jobs) == 1 else "migration"
-    return f"{name}-{datetime.now(UTC):%Y%m%dt%H%M}-{secrets.token_hex(2)}"
 
 
 def execute(
@@ -146,6 +166,9 @@ def execute(
     chosen: Collection[str] | None = None,
     reload: Collection[str] = (),
     export_again: Mapping[str, Collection[str]] | None = None,
+    command: str = "execute",
+    resumes: str = "",
+    on_begun: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> ExecutionResult:
     """Migrate every window that is not proven yet, and roll up the tables that become complete.
 
@@ -157,6 +180,9 @@ def execute(
         chosen: partition keys to stay with; by default all.
         reload: partition keys whose windows are loaded again though their loads stand.
         export_again: job's slug -> partition keys whose windows are exported again though their exports stand.
+        command: which command it is done for.
+        resumes: id of the execution that it goes on with.
+        on_begun: told the ids of the jobs, once nothing keeps them from beginning.
 
     Raises:
         MigrationError: nothing was begun: a table is missing, its grid or mapping differs from what it was begun with,
@@ -170,9 +196,22 @@ def execute(
         client("timestream-query", region=region), Retries(settings.max_retry_attempts, settings.retry_delay_seconds)
     )
     jobs = [config.job(only)] if only else list(config.migration_jobs)
-    job_id = new_job_id(jobs)
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, job_id):
+    execution_id = new_execution_id(jobs)
+    with (
+        dg.DagsterInstance.get() as instance,
+        only_one(instance, config_path, execution_id),
+        written_down(
+            instance, config, jobs, execution_id,
+            command=command, config_path=config_path, limits=windows, resumes=resumes,
+        ),
+        announced(config, environment, region, execution_id) as announcement,
+    ):  # fmt: skip
         fail_dead_runs(instance)
+        end_lost_jobs(instance)
+        ids = [job_id_of(execution_id, job.slug) for job in jobs]
+        for job, job_id in zip(jobs, ids, strict=True):
+            report(Progress("begun", job.slug, "", 0, len(job.grid), message=job_id))
+        on_begun(ids)
         schemas = {job.slug: describe(query, job.source_database, job.source_table) for job in jobs}
         for job in jobs:
             # All are looked at before one is begun: what is refused leaves nothing half done.
@@ -189,29 +228,78 @@ def execute(
             for job in jobs
         ]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
+        for plan in plans:
+            plan.result.job_id = job_id_of(execution_id, plan.result.job)
+            tell_planned(instance, plan.result.job_id, plan.windows_to_do)
+            if plan.result.skipped:
+                report(Progress("skipped", plan.job.slug, "", plan.result.skipped, len(plan.job.grid)))
+        announcement.began({plan.result.job: plan.windows_to_do for plan in plans})
+        hours = OpenHours(settings.allowed_hours, lambda until: report(held(until)))
         schedule = Schedule(
             {plan.job.slug: plan.groups for plan in plans},
             roll_up=[plan.job.slug for plan in plans if plan.completes and plan.job.validation_enabled],
+            hold_s=hours.hold_s,
         )
-        for plan in plans:
-            if plan.result.skipped:
-                report(Progress("skipped", plan.job.slug, "", plan.result.skipped, len(plan.job.grid)))
+        ending = threading.Lock()
+
+        def end(slug: str, interrupted: bool = False) -> None:
+            with ending:
+                plan = run.plans[slug]
+                if not plan.ended:
+                    plan.ended = True
+                    plan.result.cancelled = schedule.is_cancelled(slug) or (interrupted and plan.left > 0)
+                    _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    _tell_end(instance, plan.result)
+
+        def end_if_over(slug: str) -> None:
+            if schedule.is_over(slug):
+                end(slug)
+
+        def on_outcome(task: Task, outcome: Outcome) -> None:
+            run.on_outcome(task, outcome)
+            end_if_over(task.job)
+
+        pool = Pool(
+            schedule,
+            instance,
+            size=min(parallel_jobs or settings.parallel_jobs, max(1, run.windows_to_do)),
+            config_path=config_path,
+            execution_id=execution_id,
+            on_outcome=announcement.after(on_outcome),
+        )
+
+        def stop_job(slug: str) -> None:
+            run.cancel(slug)
+            pool.cancel(slug)
+            end_if_over(slug)
+
         interrupted = False
         try:
-            run_pool(
-                schedule,
-                size=min(parallel_jobs or config.migration_settings.parallel_jobs, max(1, run.windows_to_do)),
-                config_path=config_path,
-                job_id=job_id,
-                log_folder=Path(instance.root_directory) / "logs",
-                on_outcome=run.on_outcome,
-                on_interrupt=lambda in_flight: report(stopping(in_flight)),
-            )
+            with JobWatch(
+                instance,
+                execution_id,
+                [job.slug for job in jobs],
+                on_stop=stop_job,
+                on_look=lambda: run.look(instance, execution_id, pool.in_flight),
+                heart=lambda: (pool.in_flight, hours.held_until),
+            ):
+                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             interrupted = True
         for plan in plans:
-            _conclude(config, plan, bucket, schedule.stopped_by(plan.job.slug), instance, target)
-        return ExecutionResult(job_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted)
+            end(plan.job.slug, interrupted)
+        announcement.ended([plan.result for plan in plans], interrupted=interrupted)
+        return ExecutionResult(
+            execution_id, tuple(plan.result for plan in plans), time.monotonic() - began, interrupted
+        )
+
+
+def _tell_end(instance: dg.DagsterInstance, result: JobResult) -> None:
+    """Write down what a job came to."""
+    end = JobEnd.CANCELLED if result.cancelled else JobEnd.SUCCEEDED if result.ok else JobEnd.FAILED
+    message = next(iter([*result.errors, result.passed]), "")
+    counts = {"ran": result.ran, "failed": result.failed, "rows": result.rows, "points": result.points}
+    tell_ended(instance, result.job_id, end, message, counts)
 
 
 def _wanted(job: MigrationJob, keys: tuple[str, str] | None, chosen: Collection[str] | None) -> list[Window]:
@@ -230,6 +318,17 @@ class _Plan:
     completes: bool
     """Whether the call leaves no window of the table open."""
     began: float = field(default_factory=time.monotonic)
+    ended: bool = False
+
+    @property
+    def windows_to_do(self) -> int:
+        """Windows that the call is to migrate."""
+        return sum(len(group.keys) for group in self.groups)
+
+    @property
+    def left(self) -> int:
+        """Windows that it has not come to."""
+        return self.windows_to_do - self.result.ran
 
 
 def _plan(
@@ -323,19 +422,35 @@ class _Run:
     """Adds up outcomes as they come, from several threads, and tells them on."""
 
     def __init__(self, config: MigrationConfig, plans: dict[str, _Plan], report: Callable[[Progress], None]) -> None:
-        self._plans = plans
+        self.plans = plans
         self._report = report
         self._done = dict.fromkeys(plans, 0)
-        self._total = {slug: sum(len(group.keys) for group in plan.groups) for slug, plan in plans.items()}
+        self._total = {slug: plan.windows_to_do for slug, plan in plans.items()}
 
     @property
     def windows_to_do(self) -> int:
         """Windows over all jobs."""
         return sum(self._total.values())
 
+    def look(self, instance: dg.DagsterInstance, execution_id: str, in_flight: Sequence[InFlight]) -> None:
+        """Tell what workers are at, job by job."""
+        wanted = dg.RunsFilter(tags={EXECUTION_TAG: execution_id}, statuses=UNFINISHED)
+        runs = instance.get_runs(wanted)
+        for slug in self.plans:
+            job_id = job_id_of(execution_id, slug)
+            own = [run for run in runs if run.tags.get(JOB_ID_TAG) == job_id]
+            found = windows_at_work(instance, own, [task for task in in_flight if task.job == slug])
+            self._report(Progress("working", slug, "", self._done[slug], self._total[slug], at_work=found))
+
+    def cancel(self, slug: str) -> None:
+        """Tell that a job is being cancelled."""
+        self._report(Progress("cancelling", slug, "", self._done[slug], self._total[slug]))
+
     def on_outcome(self, task: Task, outcome: Outcome) -> None:
-        """Take in one outcome."""
-        plan = self._plans[task.job]
+        """Take in one outcome; one that was cut short leaves its windows for the next call."""
+        if outcome.cancelled:
+            return
+        plan = self.plans[task.job]
         result = plan.result
         result.seconds = time.monotonic() - plan.began
         key = task.keys[0] if len(task.keys) == 1 else f"{task.keys[0]}..{task.keys[-1]}" if task.keys else ""
@@ -388,9 +503,8 @@ def _conclude(
         open_windows = {window.key: window.reason for window in proof.windows if not window.settled}
         in_dagster = table_state(instance, names, job.grid.keys).why_open
         revoke_roll_up(instance, names, in_dagster | open_windows, bucket=bucket, place=place)
-    left = sum(len(group.keys) for group in plan.groups) - plan.result.ran
-    if stopped_by and left:
-        plan.result.errors.append(f"{left} windows were not tried: several failed alike: {stopped_by}")
+    if stopped_by and plan.left:
+        plan.result.errors.append(f"{plan.left} windows were not tried: several failed alike: {stopped_by}")
 
 
 def _id_or_unknown(job: MigrationJob, target: Target) -> str | None:

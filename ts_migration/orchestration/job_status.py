@@ -1,11 +1,14 @@
 """Where every job stands, by Dagster's event log: whoever ran its windows. Nothing is read from S3 here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.check_state import TableCheckState, failed_table_checks, table_check, table_state
+from ts_migration.orchestration.job_progress import JobState, state_of
+from ts_migration.orchestration.job_record import JobRecord, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -38,12 +41,24 @@ class JobStatus:
     """Checks of the whole table that failed."""
     checked: bool = True
     """validation_enabled: a job that is not checked proves nothing."""
+    newest: JobState | None = None
+    """Where the newest command stands that worked on the table; None where none did."""
+    newest_id: str = ""
+
+    @property
+    def cut_short(self) -> bool:
+        """The newest command was cancelled, or its process is gone, and windows are left."""
+        return self.newest in (JobState.CANCELLED, JobState.GONE) and self.green < self.windows
 
     @property
     def state(self) -> str:
         """One word for people."""
+        if self.newest is not None and not self.newest.over:
+            return self.newest.value
         if self.running:
             return "running"
+        if self.cut_short and self.newest is not None:
+            return self.newest.value
         if not self.checked and self.materialized == self.windows:
             return "loaded, not proven"
         if self.green == self.windows:
@@ -65,11 +80,18 @@ def status(config: MigrationConfig) -> list[JobStatus]:
     """Where every job stands, whoever ran its windows: `execute`, a backfill, a click in Dagit."""
     with dg.DagsterInstance.get() as instance:
         fail_dead_runs(instance)
-        return [_status(instance, config, job) for job in config.migration_jobs]
+        newest = {(each.begin.assets, each.begin.job): each for each in reversed(job_records(instance))}
+        return [_status(instance, config, job, newest) for job in config.migration_jobs]
 
 
-def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob) -> JobStatus:
+def _status(
+    instance: dg.DagsterInstance,
+    config: MigrationConfig,
+    job: MigrationJob,
+    records: Mapping[tuple[str, str], JobRecord],
+) -> JobStatus:
     names = TableNames.of(config, job)
+    newest = records.get(("/".join(names.prefix), job.slug))
     state = table_state(instance, names, job.grid.keys)
     whole = table_check(instance, names) if state.rolled_up else TableCheckState(passed=True)
     failed_checks = failed_table_checks(instance, names) if state.rolled_up else ()
@@ -88,5 +110,7 @@ def _status(instance: dg.DagsterInstance, config: MigrationConfig, job: Migratio
         accepted=whole.accepted,
         failed_checks=failed_checks,
         checked=job.validation_enabled,
+        newest=state_of(instance, newest) if newest else None,
+        newest_id=newest.job_id if newest else "",
         last_error="" if state.complete else last_error_of(instance, names),
     )

@@ -58,3 +58,24 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+def ask_runs_of_to_end(instance: dg.DagsterInstance, worker_id: str) -> None:
+    """Write down that the runs of a worker of this machine are to be cancelled.
+
+    Dagster takes a run that is interrupted without it for a failed one.
+    """
+    for run in _runs_of(instance, worker_id):
+        instance.report_run_canceling(run)
+
+
+def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str) -> None:
+    """Write down that what a worker of this machine was at is cancelled, where its run could not; it has ended."""
+    for run in _runs_of(instance, worker_id):
+        instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _runs_of(instance: dg.DagsterInstance, worker_id: str) -> list[dg.DagsterRun]:
+    tags = {WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}
+    return list(instance.get_runs(dg.RunsFilter(tags=tags, statuses=UNFINISHED)))

@@ -9,7 +9,9 @@ from ts_migration.validation.table import TableCheck
 from ts_migration.validation.verdict import Check
 
 JOB_ID_TAG = "ts_migration/job_id"
-"""Which `execute` a run belongs to."""
+"""Which job of which command a run belongs to, see `job_ids`."""
+EXECUTION_TAG = "ts_migration/execution"
+"""Which command a run belongs to: one may run several jobs."""
 JOB_NAME_TAG = "ts_migration/job_name"
 TABLE_TAG = "ts_migration/table"
 DATABASE_TAG = "ts_migration/database"

@@ -56,6 +56,7 @@ def outcome_of_window(result: dg.ExecuteInProcessResult, names: TableNames, seco
         points=number(names.line_protocol_files, "points"),
         values=number(names.line_protocol_files, "values"),
         bytes=number(names.line_protocol_files, "bytes"),
+        quarantined=number(names.line_protocol_files, "quarantined"),
         checks_passed=passed,
         checks_failed=len(evaluations) - passed,
         status=status,

@@ -1,10 +1,11 @@
-"""The pool of worker processes: starts them, gives each one task at a time, and replaces one that dies.
+"""The pool of worker processes: starts them, gives each one task at a time, replaces one that dies, stops them.
 
 Which task comes next is `schedule`'s affair.
 """
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -13,12 +14,18 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
+
 from ts_migration.errors import Permanent
+from ts_migration.orchestration.job_heart import InFlight
+from ts_migration.orchestration.liveness import ask_runs_of_to_end, cancel_runs_of
 from ts_migration.orchestration.schedule import Schedule
 from ts_migration.orchestration.tasks import Outcome, Task
 
 START_TIMEOUT_S = 120.0
 TAIL_LINES = 15
+GRACE_S = 4.0
+"""How long a worker that is to stop now may take for it: its queries are cancelled and its run says that it ended."""
 
 
 class WorkerProcess:
@@ -26,6 +33,7 @@ class WorkerProcess:
 
     def __init__(self, config_path: Path, job_id: str, log: Path) -> None:
         self.id = uuid.uuid4().hex[:12]
+        self.cancelled = False
         self._log = log
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
@@ -61,8 +69,10 @@ class WorkerProcess:
             line = self._read()
         except (BrokenPipeError, ValueError):
             line = ""
+        seconds = time.monotonic() - began
+        if self.cancelled and not (line and Outcome.from_line(line).ok):
+            return Outcome(ok=False, seconds=seconds, error="cancelled", cancelled=True)
         if not line:
-            seconds = time.monotonic() - began
             return Outcome(ok=False, seconds=seconds, error=f"the worker process died; see {self._log}: {self._tail()}")
         return Outcome.from_line(line)
 
@@ -70,6 +80,12 @@ class WorkerProcess:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
+
+    def cancel(self) -> None:
+        """Stop the process now, whatever it does: an interrupt first, which its run writes down, then a kill."""
+        self.cancelled = True
+        self._process.send_signal(signal.SIGINT)
+        threading.Timer(GRACE_S, self._process.kill).start()
 
     def stop(self) -> None:
         """End the process: it stops at the end of its input."""
@@ -88,52 +104,109 @@ class WorkerProcess:
         return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())[-600:]
 
 
-def run_pool(
-    schedule: Schedule,
-    *,
-    size: int,
-    config_path: Path,
-    job_id: str,
-    log_folder: Path,
-    on_outcome: Callable[[Task, Outcome], None],
-    on_interrupt: Callable[[int], None],
-) -> None:
-    """Work a schedule off with `size` processes. Returns when it is done or was stopped.
+class Pool:
+    """Works a schedule off with `size` processes.
 
-    A KeyboardInterrupt stops the schedule: tasks in flight finish, none is begun, and `on_interrupt` is told how many
-    there are. A second one ends the workers.
+    Args:
+        schedule: what is to be done.
+        instance: where runs are kept; its folder has the workers' logs.
+        size: worker processes.
+        config_path: the configuration, which they load.
+        execution_id: what their runs belong to.
+        on_outcome: told of every task that has ended, from several threads.
     """
-    log_folder.mkdir(parents=True, exist_ok=True)
-    failures: list[BaseException] = []
 
-    def serve(number: int) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        instance: dg.DagsterInstance,
+        *,
+        size: int,
+        config_path: Path,
+        execution_id: str,
+        on_outcome: Callable[[Task, Outcome], None],
+    ) -> None:
+        self._schedule = schedule
+        self._config_path = config_path
+        self._execution_id = execution_id
+        self._instance = instance
+        self._log_folder = Path(instance.root_directory) / "logs"
+        self._on_outcome = on_outcome
+        self._working: dict[int, tuple[WorkerProcess, Task, float]] = {}
+        self._changing = threading.Lock()
+        self._failures: list[BaseException] = []
+        self._threads = [threading.Thread(target=self._serve, args=(n,), daemon=True) for n in range(1, size + 1)]
+
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """What the workers do now."""
+        with self._changing:
+            return tuple(InFlight(task.kind, task.job, task.keys, since) for _, task, since in self._working.values())
+
+    def run(self, on_interrupt: Callable[[int], None]) -> None:
+        """Return when the schedule is done or was stopped.
+
+        A KeyboardInterrupt stops the schedule: tasks in flight finish, none is begun, and `on_interrupt` is told how
+        many there are. A second one stops those too, as soon as that may be.
+        """
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        for thread in self._threads:
+            thread.start()
+        try:
+            _join(self._threads)
+        except KeyboardInterrupt:
+            on_interrupt(self._schedule.stop())
+            try:
+                _join(self._threads)
+            except KeyboardInterrupt:
+                self.cancel()
+                _join(self._threads)
+            raise
+        if self._failures:
+            raise self._failures[0]
+
+    def cancel(self, job: str | None = None) -> None:
+        """Stop a job's tasks now and begin no other of it; of all jobs where none is named."""
+        with self._changing:
+            self._schedule.cancel(job)
+            for worker, task, _ in self._working.values():
+                if job in (None, task.job):
+                    ask_runs_of_to_end(self._instance, worker.id)
+                    worker.cancel()
+
+    def _serve(self, number: int) -> None:
         worker: WorkerProcess | None = None
         try:
-            while (task := schedule.take()) is not None:
+            while (task := self._schedule.take()) is not None:
                 if worker is None or not worker.alive:
-                    worker = WorkerProcess(config_path, job_id, log_folder / f"worker-{number}.log")
+                    worker = WorkerProcess(
+                        self._config_path, self._execution_id, self._log_folder / f"worker-{number}.log"
+                    )
                     worker.await_ready()
-                outcome = worker.perform(task)
-                schedule.finish(task, outcome)
-                on_outcome(task, outcome)
+                outcome = self._perform(number, worker, task)
+                if worker.cancelled:
+                    worker.stop()
+                    cancel_runs_of(self._instance, worker.id)
+                    worker = None
+                self._schedule.finish(task, outcome)
+                self._on_outcome(task, outcome)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
-            failures.append(error)
-            schedule.stop()
+            self._failures.append(error)
+            self._schedule.stop()
         finally:
             if worker is not None:
                 worker.stop()
 
-    threads = [threading.Thread(target=serve, args=(number,), daemon=True) for number in range(1, size + 1)]
-    for thread in threads:
-        thread.start()
-    try:
-        _join(threads)
-    except KeyboardInterrupt:
-        on_interrupt(schedule.stop())
-        _join(threads)
-        raise
-    if failures:
-        raise failures[0]
+    def _perform(self, number: int, worker: WorkerProcess, task: Task) -> Outcome:
+        with self._changing:
+            if self._schedule.is_cancelled(task.job):
+                return Outcome(ok=False, seconds=0.0, error="cancelled", cancelled=True)
+            self._working[number] = (worker, task, time.time())
+        try:
+            return worker.perform(task)
+        finally:
+            with self._changing:
+                del self._working[number]
 
 
 def _join(threads: list[threading.Thread]) -> None:

@@ -17,10 +17,11 @@ from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.exclusive import only_one
-from ts_migration.orchestration.execution import Progress, new_job_id, stopping
+from ts_migration.orchestration.execution import Progress, stopping
+from ts_migration.orchestration.job_ids import new_execution_id
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
-from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
@@ -158,7 +159,7 @@ def repair(
         MigrationError: nothing was begun: see `look`; an `execute` works on this configuration.
     """
     began = time.monotonic()
-    job_id = "repair-" + new_job_id([job])
+    job_id = "repair-" + new_execution_id([job])
     with dg.DagsterInstance.get() as instance, only_one(instance, config_path, job_id):
         fail_dead_runs(instance)
         found = look(config, environment, job, windows=windows, region=region)
@@ -175,15 +176,14 @@ def repair(
 
         schedule = Schedule({job.slug: [Group(tuple(by_key), kind=TaskKind.REPAIR)]}, roll_up=[])
         try:
-            run_pool(
+            Pool(
                 schedule,
+                instance,
                 size=min(parallel_jobs or config.migration_settings.parallel_jobs, len(by_key)),
                 config_path=config_path,
-                job_id=job_id,
-                log_folder=Path(instance.root_directory) / "logs",
+                execution_id=job_id,
                 on_outcome=take_in,
-                on_interrupt=lambda in_flight: report(stopping(in_flight)),
-            )
+            ).run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             found.interrupted = True
         if stopped_by := schedule.stopped_by(job.slug):

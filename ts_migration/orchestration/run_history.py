@@ -10,7 +10,8 @@ LOOKED_AT = 200
 """Newest runs that are looked at: `status` must stay quick after years of runs."""
 
 
-def _of_table(run: dg.DagsterRun, names: TableNames) -> bool:
+def is_of_table(run: dg.DagsterRun, names: TableNames) -> bool:
+    """Whether a run works on a table, by its job or its assets."""
     if run.job_name in (names.job, names.check_job, names.roll_up_job):
         return True
     return any(key.path[: len(names.prefix)] == list(names.prefix) for key in run.asset_selection or ())
@@ -19,7 +20,7 @@ def _of_table(run: dg.DagsterRun, names: TableNames) -> bool:
 def running_windows(instance: dg.DagsterInstance, names: TableNames) -> tuple[str, ...]:
     """Partition keys that unfinished runs of the table work on."""
     runs = instance.get_runs(dg.RunsFilter(statuses=[*UNFINISHED, dg.DagsterRunStatus.QUEUED]))
-    return tuple(sorted(run.tags.get(PARTITION_TAG, "roll-up") for run in runs if _of_table(run, names)))
+    return tuple(sorted(run.tags.get(PARTITION_TAG, "roll-up") for run in runs if is_of_table(run, names)))
 
 
 def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:
@@ -48,37 +49,38 @@ def last_error_of(instance: dg.DagsterInstance, names: TableNames) -> str:
     over = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
     went_well: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=over), limit=LOOKED_AT):
-        if not _of_table(run, names):
+        if not is_of_table(run, names):
             continue
         what = run.tags.get(PARTITION_TAG, "roll-up")
         if run.status is dg.DagsterRunStatus.SUCCESS:
             went_well.add(what)
         elif what not in went_well:
-            return f"{what}: {_words_of(instance, run.run_id)}"
+            return f"{what}: {words_of(instance, run.run_id)}"
     return ""
 
 
-def _words_of(instance: dg.DagsterInstance, run_id: str) -> str:
+def words_of(instance: dg.DagsterInstance, run_id: str) -> str:
     """What a failed run said: the checks that failed, else the step's error, else how the run ended."""
     failed = [
         evaluation.check_name
-        for event in _events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        for event in events_of(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         if not (evaluation := event.asset_check_evaluation_data).passed
     ]
     if failed:
         return f"checks failed: {', '.join(failed)}"
-    for event in _events(instance, run_id, dg.DagsterEventType.STEP_FAILURE):
+    for event in events_of(instance, run_id, dg.DagsterEventType.STEP_FAILURE):
         data = event.step_failure_data
         told = data.user_failure_data
         message = (told.description if told else None) or (data.error.message if data.error else "")
         if message:
             return message.strip()
-    for event in _events(instance, run_id, dg.DagsterEventType.RUN_FAILURE):
+    for event in events_of(instance, run_id, dg.DagsterEventType.RUN_FAILURE):
         if event.message:
             return event.message
     return "the run failed"
 
 
-def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> list[DagsterEvent]:
+def events_of(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> list[DagsterEvent]:
+    """A run's events of one kind, oldest first."""
     records = instance.get_records_for_run(run_id, of_type=kind).records
     return [event for record in records if (event := record.event_log_entry.dagster_event) is not None]

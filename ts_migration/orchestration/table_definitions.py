@@ -9,6 +9,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.cutover_job import cutover_job
 from ts_migration.orchestration.cutover_sensor import cutover_sensor
 from ts_migration.orchestration.jobs import check_job, roll_up_job, window_job
+from ts_migration.orchestration.notification_sensors import notification_sensors
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
 from ts_migration.orchestration.sensors import rollup_sensor
 from ts_migration.orchestration.table_assets import migrated_asset, report_asset
@@ -35,7 +36,7 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
     shared = dg.Definitions(
         assets=[report_asset(config)],
         jobs=[*roll_up_jobs, cutover_job(config)],
-        sensors=[rollup_sensor(config, roll_up_jobs), cutover_sensor(config)],
+        sensors=[rollup_sensor(config, roll_up_jobs), cutover_sensor(config), *notification_sensors(config)],
         resources={
             "export_bucket": ExportBucketResource(),
             "timestream": TimestreamResource(),

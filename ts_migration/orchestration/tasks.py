@@ -50,6 +50,7 @@ class Outcome:
     points: int = 0
     values: int = 0
     bytes: int = 0
+    quarantined: int = 0
     checks_passed: int = 0
     checks_failed: int = 0
     status: str = ""
@@ -63,6 +64,8 @@ class Outcome:
     for_good: bool = False
     """It failed by what it did: a check failed, or a stage that no other try mends. No outage, and nothing refused."""
     run_id: str = ""
+    cancelled: bool = False
+    """It was stopped before its end, because somebody asked for it."""
 
     def to_line(self) -> str:
         """One line of JSON."""

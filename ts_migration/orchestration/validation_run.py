@@ -16,10 +16,11 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
-from ts_migration.orchestration.execution import Progress, new_job_id, stopping
+from ts_migration.orchestration.execution import Progress, stopping
+from ts_migration.orchestration.job_ids import new_execution_id
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
-from ts_migration.orchestration.pool import run_pool
+from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
@@ -99,7 +100,7 @@ def validate(
     environment.require("s3_export_bucket", "influxdb_url", "influxdb_org")
     bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
     jobs = [config.job(only)] if only else list(config.migration_jobs)
-    job_id = "validation-" + new_job_id(jobs)
+    job_id = "validation-" + new_execution_id(jobs)
     with dg.DagsterInstance.get() as instance:
         fail_dead_runs(instance)
         target = target_of(environment)
@@ -114,15 +115,14 @@ def validate(
         )
         interrupted = False
         try:
-            run_pool(
+            Pool(
                 schedule,
+                instance,
                 size=min(parallel_jobs or config.migration_settings.parallel_jobs, max(1, _count(tables))),
                 config_path=config_path,
-                job_id=job_id,
-                log_folder=Path(instance.root_directory) / "logs",
+                execution_id=job_id,
                 on_outcome=lambda task, outcome: report(tables[task.job].take_in(task, outcome)),
-                on_interrupt=lambda in_flight: report(stopping(in_flight)),
-            )
+            ).run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             interrupted = True
         results = tuple(table.conclude(config, bucket, instance) for table in tables.values())

@@ -16,6 +16,7 @@ from ts_migration.orchestration.leases import lease_folder
 from ts_migration.orchestration.partitions import window_of
 from ts_migration.orchestration.resources import ExportBucketResource
 from ts_migration.orchestration.run_leases import KEPT_S, run_lease
+from ts_migration.orchestration.run_stop import stopped_when_cancelled
 from ts_migration.stages.mending import forget_broken_stages, forget_what_follows_the_export
 from ts_migration.validation.verdict import Stage
 from ts_migration.windows import Window
@@ -60,7 +61,10 @@ def window_run(
     export_bucket: ExportBucketResource,
 ) -> Iterator[WindowRun]:
     """Hold the run's window while a stage works on it, and until the run's checks; errors are told to Dagster."""
-    with told_to_dagster(context, config.migration_settings):
+    with (
+        stopped_when_cancelled(context.instance, context.run),
+        told_to_dagster(context, config.migration_settings),
+    ):
         window = window_of(context, job.grid)
         table = config.place(job)
         with run_lease(

@@ -20,8 +20,10 @@ import dagster as dg
 
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.errors import MigrationError, Permanent
+from ts_migration.orchestration.job_ids import job_id_of
 from ts_migration.orchestration.liveness import announce_worker
 from ts_migration.orchestration.names import (
+    EXECUTION_TAG,
     EXPORT_AGAIN_TAG,
     JOB_ID_TAG,
     PARTITION_TAG,
@@ -53,11 +55,14 @@ Resource = TypeVar("Resource")
 class Worker:
     """Runs tasks of one configuration against one Dagster instance."""
 
-    def __init__(self, config: MigrationConfig, instance: dg.DagsterInstance, job_id: str, worker_id: str) -> None:
+    def __init__(
+        self, config: MigrationConfig, instance: dg.DagsterInstance, execution_id: str, worker_id: str
+    ) -> None:
         self._config = config
         self._instance = instance
         self._definitions = build_definitions(config)
-        self._tags = {JOB_ID_TAG: job_id, WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}
+        self._execution_id = execution_id
+        self._worker = f"{socket.gethostname()}/{worker_id}"
 
     def perform(self, task: Task) -> Outcome:
         """Do a task; whatever happens becomes an outcome."""
@@ -76,6 +81,14 @@ class Worker:
                     return self._roll_up(task, began)
         except MigrationError as error:
             return outcome_of_error(error, time.monotonic() - began)
+
+    def _tags(self, task: Task) -> dict[str, str]:
+        """Tags of every run of a task."""
+        return {
+            JOB_ID_TAG: job_id_of(self._execution_id, task.job),
+            EXECUTION_TAG: self._execution_id,
+            WORKER_TAG: self._worker,
+        }
 
     def _export_group(self, task: Task, began: float) -> Outcome:
         job = self._config.job(task.job)
@@ -97,14 +110,14 @@ class Worker:
         names = TableNames.of(self._config, self._config.job(task.job))
         again = {EXPORT_AGAIN_TAG: "the source holds other rows than were exported"} if task.export_again else {}
         result = self._definitions.resolve_job_def(names.job).execute_in_process(
-            partition_key=task.keys[0], instance=self._instance, tags=self._tags | again, raise_on_error=False
+            partition_key=task.keys[0], instance=self._instance, tags=self._tags(task) | again, raise_on_error=False
         )
         return outcome_of_window(result, names, time.monotonic() - began)
 
     def _check(self, task: Task, began: float) -> Outcome:
         names = TableNames.of(self._config, self._config.job(task.job))
         result = self._definitions.resolve_job_def(names.check_job).execute_in_process(
-            instance=self._instance, tags=self._tags | {PARTITION_TAG: task.keys[0]}, raise_on_error=False
+            instance=self._instance, tags=self._tags(task) | {PARTITION_TAG: task.keys[0]}, raise_on_error=False
         )
         return outcome_of_window(result, names, time.monotonic() - began)
 
@@ -128,7 +141,7 @@ class Worker:
         result = self._definitions.resolve_job_def(names.job).execute_in_process(
             partition_key=task.keys[0],
             instance=self._instance,
-            tags=self._tags | {REPAIR_TAG: need},
+            tags=self._tags(task) | {REPAIR_TAG: need},
             raise_on_error=False,
         )
         deeds = Deeds.between(before, stamps_of(place, bucket), removed_of(result))
@@ -137,7 +150,7 @@ class Worker:
     def _roll_up(self, task: Task, began: float) -> Outcome:
         names = TableNames.of(self._config, self._config.job(task.job))
         result = self._definitions.resolve_job_def(names.roll_up_job).execute_in_process(
-            instance=self._instance, tags=self._tags, raise_on_error=False
+            instance=self._instance, tags=self._tags(task), raise_on_error=False
         )
         return outcome_of_roll_up(result, time.monotonic() - began)
 
@@ -159,14 +172,14 @@ def _read_tasks(source: IO[str], tasks: "Queue[Task]") -> None:
 
 
 def main() -> None:
-    """`python -m ts_migration.orchestration.worker CONFIG JOB_ID WORKER_ID`, started by `execute`."""
-    config_path, job_id, worker_id = sys.argv[1:]
+    """`python -m ts_migration.orchestration.worker CONFIG EXECUTION_ID WORKER_ID`, started by `execute`."""
+    config_path, execution_id, worker_id = sys.argv[1:]
     outcomes = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     tasks: Queue[Task] = Queue()
     with dg.DagsterInstance.get() as instance:
         announce_worker(Path(instance.root_directory), worker_id)
-        worker = Worker(load_config(Path(config_path)), instance, job_id, worker_id)
+        worker = Worker(load_config(Path(config_path)), instance, execution_id, worker_id)
         # What is there now lives as long as the process: the collector need not walk it after every window (0.3 s).
         gc.collect()
         gc.freeze()

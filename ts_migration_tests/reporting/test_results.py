@@ -258,5 +258,5 @@ def test_versions_of_what_ran_are_told() -> None:
 
 def test_a_warning_that_did_not_pass_does_not_read_as_passed() -> None:
     open_check = verdict("query_equivalence", passed=False, severity="WARN")
-    assert ShownCheck.of(open_check, 3).verdict == "not passed"
+    assert ShownCheck.of(open_check, 3).verdict == "did not pass"
     assert ShownCheck.of(open_check.model_copy(update={"passed": True}), 3).verdict == "passed with a remark"

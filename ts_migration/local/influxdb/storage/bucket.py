@@ -192,6 +192,7 @@ class Bucket:
             "storage_bucket_measurement_num": len(snapshot.measurements()),
             "storage_bucket_series_num": len(snapshot.series()),
             "storage_wal_size": self._log.size,
+            "storage_tsm_files_disk_bytes": sum(_size_of(path) for path in self._directory.glob("segment-*.arrow")),
         }
 
     def _settle(self) -> None:
@@ -399,3 +400,11 @@ def _outcome(judgement: Judgement, beyond_retention: int) -> PartialWrite | str 
     for fault in judgement.faults.values():
         return fault if isinstance(fault, PartialWrite) else fault.message
     return PartialWrite(BEYOND_RETENTION, beyond_retention) if beyond_retention else None
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file; 0 of one that compaction has just taken away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -243,7 +243,7 @@ def _general(call: Invocation, function: Function | Builtin, plan: _Plan) -> Str
             raise call.mismatch("fn", "function that gives a stream", made)
         return list(made.tables())
 
-    def of_table(table: Table) -> Iterator[Table]:
+    def is_of_table(table: Table) -> Iterator[Table]:
         full = list(window_tables(table, plan.windows, plan.bounds, "_time", False))
         made = results(full)
         if plan.create_empty:
@@ -254,7 +254,7 @@ def _general(call: Invocation, function: Function | Builtin, plan: _Plan) -> Str
     def tables() -> Iterator[Table]:
         for table in stream.tables():
             try:
-                yield from of_table(table)
+                yield from is_of_table(table)
             except ValueProblem as problem:
                 raise RunError(call.place, call.function.name, str(problem)) from problem
 

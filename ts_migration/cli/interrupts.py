@@ -1,0 +1,27 @@
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is in flight finishes, and nothing is left running."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def end_as_interrupted() -> None:
+    """From now on raise KeyboardInterrupt for these signals. One that is ignored (nohup) stays so."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        _let_go_of_the_terminal()
+    raise KeyboardInterrupt
+
+
+def _let_go_of_the_terminal() -> None:
+    """The terminal is gone, and writing to it would be an error in the midst of stopping."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is not None and stream.isatty():
+            os.dup2(nowhere, stream.fileno())
