@@ -155,8 +155,8 @@ class Pool:
         try:
             _join(self._threads)
         except KeyboardInterrupt:
-            on_interrupt(self._schedule.stop())
             try:
+                on_interrupt(self._schedule.stop())
                 _join(self._threads)
             except KeyboardInterrupt:
                 self.cancel()

@@ -1,0 +1,181 @@
+"""A job from the outside: another shell looks at it, cancels it, goes on with it; its process is stopped and killed.
+
+InfluxDB is slow, so that windows are at work for seconds. One story, for every command costs seconds.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from ts_migration_tests.embedded_stack import EmbeddedStack, StartedCommand, configuration, start_command
+from ts_migration_tests.end_to_end.history import history, runs, unfinished
+
+pytestmark = pytest.mark.stack
+
+CONFIG = "cancelled.yaml"
+SLUG = "exchange-data-job"
+WINDOWS = ("--config", CONFIG, "--window", "2023-01-01..2023-03-01")
+EXECUTE = ("-m", "ts_migration.cli.main", "execute", *WINDOWS)
+WAIT_S = 60
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job that somebody ended looks from outside: exit codes, what was told, statuses of its runs."""
+
+    job_id: str
+    code: int
+    told: str
+    job: "subprocess.CompletedProcess[str]"
+    unfinished: int
+    statuses: list[str]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened to the job, in this order."""
+
+    refused: "subprocess.CompletedProcess[str]"
+    running: "subprocess.CompletedProcess[str]"
+    cancelled: Ended
+    seconds: float
+    cancelled_again: "subprocess.CompletedProcess[str]"
+    unknown: "subprocess.CompletedProcess[str]"
+    status: "subprocess.CompletedProcess[str]"
+    terminated_twice: Ended
+    killed: Ended
+    status_of_killed: "subprocess.CompletedProcess[str]"
+    resumed: "subprocess.CompletedProcess[str]"
+    last: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="module")
+def story(embedded_stack: EmbeddedStack) -> Iterator[Story]:
+    stack = embedded_stack
+    text = configuration("exchange_data", end="2023-04-30T23:59:59Z").rstrip() + "\n    write_connections: 1\n"
+    stack.write_config(text + "    batch_size: 10\n", CONFIG)
+    slow = "influxdb slow --on *POST*/api/v2/write* --delay 1"
+    assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
+    try:
+        yield told(stack)
+    finally:
+        stack.run("local", "faults", "clear")
+
+
+def told(stack: EmbeddedStack) -> Story:
+    with start_command(*EXECUTE, cwd=stack.folder) as command:
+        job_id = await_load(stack, command)
+        refused = stack.run("execute", *WINDOWS)
+        running = stack.run("execute", "--job-id", job_id)
+        answer = stack.run("execute", "--cancel-job", job_id)
+        seconds = float(re.search(r"within ([\d.]+) s", answer.stdout)[1])
+        cancelled = ended(stack, job_id, command, answer.stdout)
+    again = stack.run("execute", "--cancel-job", job_id)
+    unknown = stack.run("execute", "--cancel-job", "no-such-job")
+    status = stack.run("status", "--config", CONFIG)
+    with start_command(*EXECUTE, cwd=stack.folder) as command:
+        job_id = await_load(stack, command)
+        os.kill(command.pid, signal.SIGTERM)
+        time.sleep(0.5)
+        os.kill(command.pid, signal.SIGHUP)
+        terminated = ended(stack, job_id, command, "")
+    with start_command(*EXECUTE, cwd=stack.folder) as command:
+        job_id = await_load(stack, command)
+        os.kill(command.pid, signal.SIGKILL)
+        killed = ended(stack, job_id, command, "")
+        status_of_killed = stack.run("status", "--config", CONFIG)
+    assert stack.run("local", "faults", "clear").returncode == 0
+    resumed = stack.run("execute", "--config", CONFIG, "--resume")
+    last = stack.run("execute", "--config", CONFIG, "--resume")
+    return Story(
+        refused, running, cancelled, seconds, again, unknown, status, terminated, killed, status_of_killed, resumed,
+        last,
+    )  # fmt: skip
+
+
+def await_load(stack: EmbeddedStack, command: StartedCommand) -> str:
+    """Wait until a window of a new job is being loaded; the job's id."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        assert command.poll() is None, "it ended before a window was loaded"
+        for run in unfinished(stack):
+            with history(stack) as instance:
+                steps = instance.get_records_for_run(run.run_id).records
+            if any("influxdb_bucket" in (each.event_log_entry.step_key or "") for each in steps):
+                return run.tags["ts_migration/job_id"]
+        time.sleep(0.2)
+    raise AssertionError("no window was loaded")
+
+
+def ended(stack: EmbeddedStack, job_id: str, command: StartedCommand, words: str) -> Ended:
+    """What a job looks like once its process has ended."""
+    code = command.wait(WAIT_S)
+    job = stack.run("execute", "--job-id", job_id)
+    mine = [run for run in runs(stack) if run.tags.get("ts_migration/job_id") == job_id]
+    return Ended(job_id, code, words, job, len(unfinished(stack)), [run.status.value for run in mine])
+
+
+def test_a_job_has_a_readable_id(story):
+    assert re.fullmatch(rf"{SLUG}-\d{{8}}t\d{{4}}-[0-9a-f]{{4}}", story.cancelled.job_id)
+
+
+def test_a_second_execute_is_refused_and_told_the_first(story):
+    assert story.refused.returncode == 2
+    assert story.cancelled.job_id in story.refused.stderr
+
+
+def test_another_shell_sees_what_a_job_is_at(story):
+    assert story.running.returncode == 0, story.running.stderr
+    assert re.search(r"^state +running$", story.running.stdout, re.MULTILINE)
+    assert re.search(
+        r"^at work +2023-0\d-01: (load|checks|export|conversion|starting)", story.running.stdout, re.MULTILINE
+    )
+
+
+def test_a_cancelled_job_stops_at_once_and_says_so(story):
+    assert story.seconds < 10
+    assert story.cancelled.code == 130
+    assert story.cancelled.job.returncode == 130
+    assert re.search(r"^state +cancelled$", story.cancelled.job.stdout, re.MULTILINE)
+    assert re.search(rf"{SLUG} .* cancelled ", story.status.stdout)
+
+
+def test_windows_that_were_at_work_are_cancelled_and_none_failed(story):
+    assert story.cancelled.unfinished == 0
+    assert story.cancelled.statuses[0] == "CANCELED"
+    assert "FAILURE" not in story.cancelled.statuses
+
+
+def test_a_job_that_is_over_or_unknown_is_not_cancelled_in_silence(story):
+    assert story.cancelled_again.returncode == 1
+    assert "it had ended before: cancelled" in story.cancelled_again.stderr
+    assert story.unknown.returncode == 2
+    assert "there is no job 'no-such-job'" in story.unknown.stderr
+
+
+def test_a_second_signal_stops_at_once_and_leaves_nothing_running(story):
+    assert story.terminated_twice.code == 130
+    assert story.terminated_twice.unfinished == 0
+    assert story.terminated_twice.statuses[0] == "CANCELED"
+    assert "state     cancelled" in story.terminated_twice.job.stdout
+
+
+def test_a_killed_command_is_told_from_one_that_runs(story):
+    assert "state     its process is gone" in story.killed.job.stdout
+    assert story.killed.job.returncode == 1
+    assert re.search(rf"{SLUG} .* its process is gone ", story.status_of_killed.stdout)
+    assert story.killed.unfinished == 0
+
+
+def test_it_is_gone_on_with_until_it_is_done(story):
+    assert story.resumed.returncode == 0, story.resumed.stdout + story.resumed.stderr
+    assert f"going on with {story.killed.job_id}: {SLUG}, windows 2023-01-01 to 2023-03-01" in story.resumed.stderr
+    assert "0 failed" in story.resumed.stdout
+    assert story.last.returncode == 0
+    assert "Nothing to resume" in story.last.stdout
