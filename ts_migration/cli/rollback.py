@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ts_migration.cli.console import note, say
+from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.work import ConfigOption, RegionOption, Work, begin
-from ts_migration.errors import ExitCode, Refused
+from ts_migration.errors import ExitCode, MigrationError, Refused
 
 if TYPE_CHECKING:
     from ts_migration.operations.rollback import RollbackLook
@@ -55,7 +55,14 @@ def rollback(
         raise typer.Exit(ExitCode.COULD_NOT_START if found.problems else ExitCode.OK)
     if not approve and not found.problems:
         _ask(found)
-    perform(work, job, "approved on the command line", region=region, everything=everything)
+    try:
+        perform(work, job, "approved on the command line", region=region, everything=everything)
+    except Refused:
+        raise
+    except MigrationError as error:
+        error_line(str(error))
+        note(f"not finished; next: {_command(found)} --approve goes on with it")
+        raise typer.Exit(ExitCode.FAILED) from None
 
 
 def perform(work: Work, job: str, reason: str, *, region: str | None, everything: bool = False) -> "RollbackManifest":
