@@ -55,7 +55,7 @@ SHAPES = (Shape("long series", 200, 3_000), Shape("short series", 10_000, 48))
 
 def measure(runs: int) -> list[Row]:
     """A row per shape, points/s."""
-    with _target() as target:
+    with server() as target:
         return [_measured(target, shape, runs) for shape in SHAPES]
 
 
@@ -63,10 +63,10 @@ def _measured(target: Target, shape: Shape, runs: int) -> Row:
     bucket = f"bench-verify-{secrets.token_hex(4)}"
     made = ensure(target, bucket, SHARD_GROUP_S)
     try:
-        _load(target, bucket, shape)
+        load(target, bucket, shape)
         rates: dict[str, list[float]] = {"ours": [], "limit": []}
         for run in range(runs + 1):
-            limit, ours = _thrown_away(target, bucket, shape.window), _digested(target, bucket, shape)
+            limit, ours = _thrown_away(target, bucket, shape.window), digested(target, bucket, shape)
             if run:  # the first pair warms the server's caches
                 rates["limit"].append(shape.series * shape.points / limit)
                 rates["ours"].append(shape.series * shape.points / ours)
@@ -82,7 +82,7 @@ def _measured(target: Target, shape: Shape, runs: int) -> Row:
     )
 
 
-def _digested(target: Target, bucket: str, shape: Shape) -> float:
+def digested(target: Target, bucket: str, shape: Shape) -> float:
     """Seconds of what the checks do with the stream."""
     window = shape.window
     started = time.perf_counter()
@@ -108,7 +108,7 @@ def _thrown_away(target: Target, bucket: str, window: Window) -> float:
     return time.perf_counter() - started
 
 
-def _load(target: Target, bucket: str, shape: Shape) -> None:
+def load(target: Target, bucket: str, shape: Shape) -> None:
     query = {"org": target.org, "bucket": bucket, "precision": "ns"}
 
     def post(body: bytes) -> None:
@@ -153,7 +153,7 @@ def _bodies(shape: Shape) -> Iterator[bytes]:
 
 
 @contextmanager
-def _target() -> Iterator[Target]:
+def server() -> Iterator[Target]:
     url = os.environ.get("INFLUXDB_URL")
     if url:
         yield Target(url, os.environ["INFLUXDB_ORG"], SecretStr(os.environ["INFLUXDB_TOKEN"]))
