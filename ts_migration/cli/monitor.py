@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 5.0
 """Jobs are looked at so often at least, and shown every `--update-interval`: the end of one is not waited for."""
-FIRST_S = 5.0
+FIRST_S = 10.0
 """How long a job that is about to begin is waited for where none runs: people start both in two terminals."""
 
 

@@ -193,7 +193,7 @@ class JsonView:
         content = {
             "time": _clock(),
             "over": all(job.over for job in look.jobs),
-            "jobs": [asdict(job) | {"step": job.step} for job in look.jobs],
+            "jobs": [asdict(job) | {"state": job.state.name.lower(), "step": job.step} for job in look.jobs],
             "machine": asdict(around.machine),
             **({"target": asdict(around.target)} if around.target else {}),
             "log": self._lines,

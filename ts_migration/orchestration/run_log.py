@@ -72,7 +72,7 @@ class RunLog:
         if event.event_type is dg.DagsterEventType.STEP_START:
             node = (entry.step_key or "").rpartition("__")[2]
             self.step, self.since = STEPS.get(node, "checks"), entry.timestamp
-            yield LogLine(entry.timestamp, "INFO", f"{self.step} begins")
+            yield LogLine(entry.timestamp, "INFO", f"step {self.step}")
         elif event.event_type in _TOLD:
             text, level = _words(event)
             if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
