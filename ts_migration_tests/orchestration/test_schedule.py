@@ -75,3 +75,28 @@ def test_tasks_and_outcomes_survive_their_line_of_json() -> None:
     assert Task.from_line(task.to_line()) == task
     assert Outcome.from_line(outcome.to_line()) == outcome
     assert "\n" not in outcome.to_line()
+
+
+def test_a_cancelled_job_gets_no_other_task_and_no_roll_up_and_others_go_on():
+    schedule = Schedule({"a": [Group(("1", "2"))], "b": [Group(("1",))]}, roll_up=["a", "b"])
+    first = schedule.take()
+    schedule.cancel("a")
+    assert not schedule.is_over("a")
+    schedule.finish(first, Outcome(ok=False, seconds=0.1, error="cancelled", cancelled=True))
+    assert schedule.is_over("a")
+    assert {task.job for task in drain(schedule)} == {"b"}
+
+
+def test_a_job_is_over_only_once_it_is_rolled_up():
+    schedule = Schedule({"a": [Group(("1",))]}, roll_up=["a"])
+    schedule.finish(schedule.take(), GOOD)
+    assert not schedule.is_over("a")
+    schedule.finish(schedule.take(), GOOD)
+    assert schedule.is_over("a")
+
+
+def test_windows_are_held_back_and_roll_ups_are_not():
+    held = iter([0.0, 0.01, 0.01, 0.0])
+    schedule = Schedule({"a": [Group(("1", "2"))]}, roll_up=["a"], hold_s=lambda: next(held, 3600.0))
+    kinds = [task.kind for task in drain(schedule)[:3]]
+    assert kinds == [TaskKind.WINDOW, TaskKind.WINDOW, TaskKind.ROLL_UP]
