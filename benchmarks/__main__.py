@@ -23,7 +23,17 @@ from rich.table import Table
 
 from benchmarks.rows import Row
 
-BENCHMARKS = ("convert", "memory", "load", "embedded_influxdb", "verify", "audit", "window_overhead", "plan")
+BENCHMARKS = (
+    "convert",
+    "memory",
+    "load",
+    "embedded_influxdb",
+    "verify",
+    "verify_memory",
+    "audit",
+    "window_overhead",
+    "plan",
+)
 """Modules of this folder with `measure(runs) -> list[Row]`, in the order they run."""
 
 RESULTS = Path(__file__).with_name("results.json")

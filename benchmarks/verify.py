@@ -55,7 +55,8 @@ SHAPES = (Shape("long series", 200, 3_000), Shape("short series", 10_000, 48))
 
 def measure(runs: int) -> list[Row]:
     """A row per shape, points/s."""
-    with server() as target:
+    with server() as (url, org, token):
+        target = Target(url, org, SecretStr(token))
         return [_measured(target, shape, runs) for shape in SHAPES]
 
 
@@ -153,13 +154,13 @@ def _bodies(shape: Shape) -> Iterator[bytes]:
 
 
 @contextmanager
-def server() -> Iterator[Target]:
-    url = os.environ.get("INFLUXDB_URL")
-    if url:
-        yield Target(url, os.environ["INFLUXDB_ORG"], SecretStr(os.environ["INFLUXDB_TOKEN"]))
+def server() -> Iterator[tuple[str, str, str]]:
+    """URL, organisation and token of the server that is read."""
+    if url := os.environ.get("INFLUXDB_URL"):
+        yield url, os.environ["INFLUXDB_ORG"], os.environ["INFLUXDB_TOKEN"]
         return
     with tempfile.TemporaryDirectory() as folder, running_influxdb(Path(folder)) as (url, token, org):
-        yield Target(url, org, SecretStr(token))
+        yield url, org, token
 
 
 def main() -> None:

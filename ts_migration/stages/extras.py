@@ -46,8 +46,8 @@ def remove_extras(sides: Sides, place: WindowPlace) -> Removed:
     """Delete every point of the window that the export does not have, after keeping it in an object beside the proof.
 
     Nothing is deleted where the range held points before the job's first load (`allow_existing_data`): those are
-    somebody else's, and nothing tells them from points that are too many; neither where the job has never loaded it,
-    nor in a bucket that was made anew since.
+    somebody else's, and a delete of a point or span may take them along; neither where the job has never loaded it, nor
+    in a bucket that was made anew since.
 
     Raises:
         Missing: the export files are gone: what is too many cannot be told.

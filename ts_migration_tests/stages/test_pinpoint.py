@@ -6,6 +6,7 @@ import json
 import polars as pl
 import pytest
 
+from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import ensure
 from ts_migration.influxdb.deletion import delete_points
 from ts_migration.manifests import ExportManifest, LineProtocolManifest, VerdictRecord, VerdictsManifest, read_manifest
@@ -120,9 +121,7 @@ def test_what_is_too_much_is_kept_and_deleted_and_the_load_mends_the_rest(
     assert sorted(point["time_ns"] for point in kept) == [FIRST + 5, FIRST + 7, FIRST + 91 * HOUR, last]
     assert loaded.run().status == "proven"
     assert clear(loaded) == extras.Removed(), "nothing is too much any more"
-    after = pinpoint.reader.points(
-        loaded.stack.target, loaded.job.target_bucket, loaded.job.measurement, loaded.window(1)
-    )
+    after = reader.points(loaded.stack.target, loaded.job.target_bucket, loaded.job.measurement, loaded.window(1))
     assert [block.tags for block in after] == [{"plant": "Marte"}], "the neighbour's points stay"
 
 
@@ -133,6 +132,7 @@ def test_where_others_had_points_before_nothing_is_deleted(migration: Migration)
     ensure(allowing.stack.target, allowing.job.target_bucket, 30 * 86_400)
     write(allowing, "load_mw=1", FIRST + 5)
     allowing.load()
+    write(allowing, "load_mw=1", FIRST + 7)
     assert allowing.check().status == "failed"
     assert clear(allowing) == extras.Removed()
 
