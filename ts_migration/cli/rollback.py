@@ -90,7 +90,18 @@ def perform(work: Work, job: str, reason: str, *, region: str | None, everything
         report=note,
     )
     _conclude(record, bucket.uri(work.config.place(wanted).rollback), log)
+    _notify(work, wanted.slug, record, region)
     return record
+
+
+def _notify(work: Work, job: str, record: "RollbackManifest", region: str | None) -> None:
+    """Tell those who are told of migrations."""
+    from ts_migration.operations.notices import rolled_back
+    from ts_migration.operations.notifications import Notifications
+
+    what = f"{record.deleted:,} values deleted from {len(record.ranges):,} windows"
+    with Notifications.of(work.config, work.environment, region, warn=note) as told:
+        told.send(rolled_back(record.digest[:12], job, what, [f"reason: {record.reason}"]))
 
 
 def _look(work: Work, job: str, region: str | None) -> "RollbackLook":
