@@ -107,13 +107,14 @@ def load_window(
     converted = _conversion(job, own, window, mapping, bucket)
     started = time.monotonic()
     chosen = policy or RetryPolicy()
-    info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
-    current = current_load(job, place, window, bucket, target.org, info.id)
-    if current is not None:
-        return current
-    require_no_rollback(bucket, place)
-    require_room(target, info, window)
-    with ThreadPoolExecutor(1, thread_name_prefix="load-index") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="load-objects") as pool:
+        allowed = pool.submit(require_no_rollback, bucket, place)
+        info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
+        current = current_load(job, place, window, bucket, target.org, info.id)
+        if current is not None:
+            return current
+        allowed.result()
+        require_room(target, info, window)
         index = pool.submit(_members, bucket, converted)
         ledger, intent = retrying(
             lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen
