@@ -82,3 +82,12 @@ def test_the_setup_script_never_overwrites_a_variable_with_nothing(tmp_path):
     assert found["AWS_DEFAULT_REGION"] == "sa-east-1"
     assert "warning: NOTIFICATION_TOPIC_ARN is not set" in found["STDERR"]
     assert "warning: neither INFLUXDB_TOKEN" in found["STDERR"]
+
+
+@pytest.mark.parametrize("script", ["execute_migration.py", "validate_migration.py"])
+def test_a_script_without_the_package_says_what_to_install(tmp_path, script):
+    # -S: without the installed packages.
+    answer = run_command("-S", str(SCRIPTS / script), "--help", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "pip install ." in answer.stderr
+    assert "Traceback" not in answer.stderr
