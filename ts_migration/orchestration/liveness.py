@@ -65,17 +65,23 @@ def ask_runs_of_to_end(instance: dg.DagsterInstance, worker_id: str) -> None:
 
     Dagster takes a run that is interrupted without it for a failed one.
     """
-    for run in _runs_of(instance, worker_id):
+    for run in instance.get_runs(dg.RunsFilter(tags=_tags_of(worker_id), statuses=UNFINISHED)):
         instance.report_run_canceling(run)
 
 
-def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str) -> None:
-    """Write down that what a worker of this machine was at is cancelled, where its run could not; it has ended."""
-    for run in _runs_of(instance, worker_id):
+def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str, since: float) -> None:
+    """Write down that what a worker of this machine was at since a time (Unix time) is cancelled; it has ended.
+
+    A run that was interrupted while it started says that it failed, or nothing at all.
+    """
+    wanted = dg.RunsFilter(tags=_tags_of(worker_id), statuses=[*UNFINISHED, dg.DagsterRunStatus.FAILURE])
+    for record in instance.get_run_records(wanted):
+        run = record.dagster_run
+        if run.is_finished and (record.end_time or 0.0) < since:
+            continue
         instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _runs_of(instance: dg.DagsterInstance, worker_id: str) -> list[dg.DagsterRun]:
-    tags = {WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}
-    return list(instance.get_runs(dg.RunsFilter(tags=tags, statuses=UNFINISHED)))
+def _tags_of(worker_id: str) -> dict[str, str]:
+    return {WORKER_TAG: f"{socket.gethostname()}/{worker_id}"}

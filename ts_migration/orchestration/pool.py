@@ -33,7 +33,7 @@ class WorkerProcess:
 
     def __init__(self, config_path: Path, job_id: str, log: Path) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.cancelled = False
+        self.cancelled_at: float | None = None
         self._log = log
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(
@@ -70,7 +70,7 @@ class WorkerProcess:
         except (BrokenPipeError, ValueError):
             line = ""
         seconds = time.monotonic() - began
-        if self.cancelled and not (line and Outcome.from_line(line).ok):
+        if self.cancelled_at and not (line and Outcome.from_line(line).ok):
             return Outcome(ok=False, seconds=seconds, error="cancelled", cancelled=True)
         if not line:
             return Outcome(ok=False, seconds=seconds, error=f"the worker process died; see {self._log}: {self._tail()}")
@@ -83,7 +83,7 @@ class WorkerProcess:
 
     def cancel(self) -> None:
         """Stop the process now, whatever it does: an interrupt first, which its run writes down, then a kill."""
-        self.cancelled = True
+        self.cancelled_at = time.time()
         self._process.send_signal(signal.SIGINT)
         threading.Timer(GRACE_S, self._process.kill).start()
 
@@ -135,6 +135,9 @@ class Pool:
         self._working: dict[int, tuple[WorkerProcess, Task, float]] = {}
         self._changing = threading.Lock()
         self._failures: list[BaseException] = []
+        self._left = size
+        self._done = threading.Event()
+        """Instead of the threads: Python 3.11 takes a thread for ended where a signal interrupts its join."""
         self._threads = [threading.Thread(target=self._serve, args=(n,), daemon=True) for n in range(1, size + 1)]
 
     @property
@@ -153,17 +156,21 @@ class Pool:
         for thread in self._threads:
             thread.start()
         try:
-            _join(self._threads)
+            self._wait()
         except KeyboardInterrupt:
             try:
                 on_interrupt(self._schedule.stop())
-                _join(self._threads)
+                self._wait()
             except KeyboardInterrupt:
                 self.cancel()
-                _join(self._threads)
+                self._wait()
             raise
         if self._failures:
             raise self._failures[0]
+
+    def _wait(self) -> None:
+        while not self._done.wait(timeout=0.2):
+            pass
 
     def cancel(self, job: str | None = None) -> None:
         """Stop a job's tasks now and begin no other of it; of all jobs where none is named."""
@@ -184,9 +191,9 @@ class Pool:
                     )
                     worker.await_ready()
                 outcome = self._perform(number, worker, task)
-                if worker.cancelled:
+                if worker.cancelled_at:
                     worker.stop()
-                    cancel_runs_of(self._instance, worker.id)
+                    cancel_runs_of(self._instance, worker.id, since=worker.cancelled_at)
                     worker = None
                 self._schedule.finish(task, outcome)
                 self._on_outcome(task, outcome)
@@ -196,6 +203,10 @@ class Pool:
         finally:
             if worker is not None:
                 worker.stop()
+            with self._changing:
+                self._left -= 1
+                if not self._left:
+                    self._done.set()
 
     def _perform(self, number: int, worker: WorkerProcess, task: Task) -> Outcome:
         with self._changing:
@@ -207,9 +218,3 @@ class Pool:
         finally:
             with self._changing:
                 del self._working[number]
-
-
-def _join(threads: list[threading.Thread]) -> None:
-    while any(thread.is_alive() for thread in threads):
-        for thread in threads:
-            thread.join(timeout=0.2)

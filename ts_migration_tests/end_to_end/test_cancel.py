@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import dagster as dg
 import pytest
 
 from ts_migration_tests.embedded_stack import EmbeddedStack, StartedCommand, configuration, start_command
@@ -60,7 +61,9 @@ def story(embedded_stack: EmbeddedStack) -> Iterator[Story]:
     stack = embedded_stack
     text = configuration("exchange_data", end="2023-04-30T23:59:59Z").rstrip() + "\n    write_connections: 1\n"
     stack.write_config(text + "    batch_size: 10\n", CONFIG)
-    slow = "influxdb slow --on *POST*/api/v2/write* --delay 1"
+    # Made before two processes look at it: Dagster makes its tables without a lock.
+    stack.run("status", "--config", CONFIG)
+    slow = "influxdb slow --on *POST*/api/v2/write* --delay 3"
     assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
     try:
         yield told(stack)
@@ -106,7 +109,7 @@ def await_load(stack: EmbeddedStack, command: StartedCommand) -> str:
         assert command.poll() is None, "it ended before a window was loaded"
         for run in unfinished(stack):
             with history(stack) as instance:
-                steps = instance.get_records_for_run(run.run_id).records
+                steps = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_START).records
             if any("influxdb_bucket" in (each.event_log_entry.step_key or "") for each in steps):
                 return run.tags["ts_migration/job_id"]
         time.sleep(0.2)

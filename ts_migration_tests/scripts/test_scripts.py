@@ -43,3 +43,12 @@ def test_a_script_ends_with_one_message_and_a_code(embedded_stack):
     assert answer.returncode == 2
     assert answer.stderr.startswith("error: Timestream table ons_energy_data.load_dat: there is no table")
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("script", ["execute_migration.py", "validate_migration.py"])
+def test_a_script_without_the_package_says_what_to_install(tmp_path, script):
+    # -S: without the installed packages.
+    answer = run_command("-S", str(SCRIPTS / script), "--help", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "pip install ." in answer.stderr
+    assert "Traceback" not in answer.stderr
