@@ -38,5 +38,6 @@ def test_exit_codes_are_what_the_documentation_says():
         "OK": 0,
         "FAILED": 1,
         "COULD_NOT_START": 2,
+        "STILL_RUNNING": 3,
         "CANCELLED": 130,
     }

@@ -87,6 +87,7 @@ locals {
     function          = var.function
     state_machine     = var.state_machine
     metrics_namespace = var.metrics_namespace
+    logs              = "arn:${var.partition}:logs:${var.region}:${var.account}:log-group:/ts-migration/*"
     cutover           = var.cutover
   }
 

@@ -51,7 +51,7 @@ def test_a_table_of_which_no_check_has_run_is_not_reported_as_proven(stack: Stac
 
     found = collect(migration.config, stack.bucket, "validation")
 
-    assert (found.status, found.cleared, found.tables[0].statuses["proven"]) == ("passed", False, 2)
+    assert (found.status, found.cleared, found.tables[0].statuses["proven"]) == ("missing", False, 2)
     assert [(check.check, check.actual) for check in found.tables[0].table_checks] == [
         ("all_windows_proven", "not checked")
     ]
