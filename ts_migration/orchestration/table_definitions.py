@@ -17,20 +17,25 @@ from ts_migration.orchestration.window_assets import window_assets
 from ts_migration.orchestration.window_checks import window_checks
 
 
-def build_table_definitions(config: MigrationConfig, job: MigrationJob) -> dg.Definitions:
-    """Assets, checks and the window jobs of one job's table."""
+def build_table_definitions(config: MigrationConfig, job: MigrationJob, *, pools: bool = True) -> dg.Definitions:
+    """Assets, checks and the window jobs of one job's table. `pools`: see `build_definitions`."""
     checked = job.validation_enabled
     return dg.Definitions(
-        assets=[*window_assets(config, job), migrated_asset(config, job)],
+        assets=[*window_assets(config, job, pools=pools), migrated_asset(config, job)],
         asset_checks=[window_checks(config, job)] if checked else [],
         jobs=[window_job(config, job), *([check_job(config, job)] if checked else [])],
     )
 
 
-def build_definitions(config: MigrationConfig) -> dg.Definitions:
+def build_definitions(config: MigrationConfig, *, pools: bool = True) -> dg.Definitions:
     """Definitions of a whole configuration, with the in-process executor: a window's steps share one process.
 
     (Default multiprocess: 13 s a window against under 1 s, most of it imports.)
+
+    Args:
+        config: its jobs.
+        pools: whether exports and loads claim a place in Dagster's pools, as the daemon's runs do. Workers of the
+            commands have limits of their own; a claim costs a window 10 ms, and one of a killed worker stays.
     """
     roll_up_jobs = [roll_up_job(config, job) for job in config.migration_jobs]
     shared = dg.Definitions(
@@ -44,4 +49,5 @@ def build_definitions(config: MigrationConfig) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(*(build_table_definitions(config, job) for job in config.migration_jobs), shared)
+    tables = (build_table_definitions(config, job, pools=pools) for job in config.migration_jobs)
+    return dg.Definitions.merge(*tables, shared)

@@ -41,17 +41,19 @@ from ts_migration.validation.accounting import conversion_verdict, export_schema
 from ts_migration.validation.verdict import Stage
 
 
-def window_assets(config: MigrationConfig, job: MigrationJob) -> list[dg.AssetsDefinition]:
-    """The assets of a job's table, upstream first."""
+def window_assets(config: MigrationConfig, job: MigrationJob, *, pools: bool = True) -> list[dg.AssetsDefinition]:
+    """The assets of a job's table, upstream first. `pools`: see `table_definitions.build_definitions`."""
     names = TableNames.of(config, job)
     return [
-        _export_files(config, job, names),
+        _export_files(config, job, names, UNLOAD_POOL if pools else None),
         _line_protocol_files(config, job, names),
-        _influxdb_bucket(config, job, names),
+        _influxdb_bucket(config, job, names, WRITE_POOL if pools else None),
     ]
 
 
-def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+def _export_files(
+    config: MigrationConfig, job: MigrationJob, names: TableNames, pool: str | None
+) -> dg.AssetsDefinition:
     partitions = partitions_of(job.grid)
 
     @dg.asset(
@@ -62,7 +64,7 @@ def _export_files(config: MigrationConfig, job: MigrationJob, names: TableNames)
         description=descriptions.export_files(job),
         owners=job.owners,
         tags=catalog_tags(job),
-        pool=UNLOAD_POOL,
+        pool=pool,
         check_specs=[
             dg.AssetCheckSpec(
                 EXPORT_SCHEMA_CHECK,
@@ -144,7 +146,9 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
     return line_protocol_files
 
 
-def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+def _influxdb_bucket(
+    config: MigrationConfig, job: MigrationJob, names: TableNames, pool: str | None
+) -> dg.AssetsDefinition:
     @dg.asset(
         key=names.influxdb_bucket,
         deps=[names.line_protocol_files],
@@ -154,7 +158,7 @@ def _influxdb_bucket(config: MigrationConfig, job: MigrationJob, names: TableNam
         description=descriptions.influxdb_bucket(job),
         owners=job.owners,
         tags=catalog_tags(job),
-        pool=WRITE_POOL,
+        pool=pool,
     )
     def influxdb_bucket(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource

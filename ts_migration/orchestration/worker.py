@@ -60,7 +60,7 @@ class Worker:
     ) -> None:
         self._config = config
         self._instance = instance
-        self._definitions = build_definitions(config)
+        self._definitions = build_definitions(config, pools=False)
         self._execution_id = execution_id
         self._worker = f"{socket.gethostname()}/{worker_id}"
 
