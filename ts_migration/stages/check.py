@@ -6,7 +6,7 @@ do, with what every place has of them.
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
@@ -92,11 +92,11 @@ def check_window(
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
     with ThreadPoolExecutor(8) as pool:
-        # All that does not wait for another answer is asked side by side; Timestream, which takes longest, first.
+        # All that does not wait for another answer is asked side by side.
+        made = _ask_manifests(pool, job, place, window, bucket)
         mapping = frozen_mapping(job, table, bucket)
         counts = pool.submit(source_counts, query, described, mapping, window)
-        made = pool.submit(_manifests, job, place, window, bucket)
-        chain = _belonging_together(made.result(), job, place, window, mapping, bucket)
+        chain = _belonging_together(made(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
         reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
@@ -190,13 +190,20 @@ def chain_of(job: MigrationJob, place: WindowPlace, window: Window, mapping: Map
 
 def _manifests(job: MigrationJob, place: WindowPlace, window: Window, bucket: ExportBucket) -> Chain:
     """The window's manifests, whether or not they belong together."""
+    with ThreadPoolExecutor(3) as pool:
+        return _ask_manifests(pool, job, place, window, bucket)()
+
+
+def _ask_manifests(
+    pool: ThreadPoolExecutor, job: MigrationJob, place: WindowPlace, window: Window, bucket: ExportBucket
+) -> Callable[[], Chain]:
+    """Ask for the window's manifests side by side; what waits for them."""
     name = f"window {window.key} of {job.job_name}"
     keys = [place.manifest(stage) for stage in ("export", "line_protocol", "load")]
-    with ThreadPoolExecutor(3) as pool:
-        export = pool.submit(require_manifest, ExportManifest, bucket, keys[0], f"export the {name} first")
-        converted = pool.submit(require_manifest, LineProtocolManifest, bucket, keys[1], f"convert the {name} first")
-        loaded = pool.submit(require_manifest, LoadManifest, bucket, keys[2], f"load the {name} first")
-        return Chain(export.result(), converted.result(), loaded.result())
+    export = pool.submit(require_manifest, ExportManifest, bucket, keys[0], f"export the {name} first")
+    converted = pool.submit(require_manifest, LineProtocolManifest, bucket, keys[1], f"convert the {name} first")
+    loaded = pool.submit(require_manifest, LoadManifest, bucket, keys[2], f"load the {name} first")
+    return lambda: Chain(export.result(), converted.result(), loaded.result())
 
 
 def _belonging_together(
