@@ -23,6 +23,7 @@ from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.line_protocol.rewrites import Said, say
+from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import (
     ExportManifest,
     FramesRecord,
@@ -149,27 +150,12 @@ def _refuse_left_points(job: MigrationJob, own: WindowPlace, window: Window, buc
 
 
 @dataclass
-class _Written:
-    """Sums over the frames of a window, and the parts they became. Counts are rows; `values` are per field key."""
+class _Written(Tally):
+    """Sums over the frames of a window, and the parts they became."""
 
-    rows: int = 0
-    points: int = 0
-    quarantined: int = 0
-    empty: int = 0
-    values: Counter[str] = field(default_factory=Counter)
-    rewritten: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     parts: tuple[Part, ...] = ()
     text_bytes: int = 0
-
-    def add(self, frame: pl.DataFrame, said: Said) -> None:
-        self.rows += len(frame)
-        self.quarantined += len(said.rejects)
-        self.rewritten.update(said.rewritten)
-        for encoded in said.batches:
-            self.points += encoded.points
-            self.empty += encoded.empty
-            self.values.update(encoded.counts)
 
 
 def _manifest(
@@ -246,7 +232,7 @@ def _write_parts(
             for encoded in said.batches:
                 writer.add(encoded)
             quarantine.add(said.rejects)
-            written.add(frame, said)
+            written.count(len(frame), said)
             if progress:
                 progress(Progress(STAGE, export.window.key, written.rows, export.rows, writer.text_bytes))
         if digested:

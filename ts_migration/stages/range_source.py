@@ -4,7 +4,6 @@ UNLOAD and not SELECT: exact to the bit, one scan, bounded memory (pages of a SE
 The rows pass the pandera checks, encoder and digest that an export's frames pass; nothing of it is kept.
 """
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.line_protocol.rules import Rules
 from ts_migration.line_protocol.series import MEASURE_NAME
+from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import ExportManifest, FramesRecord, LineProtocolManifest, fingerprint
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.check import export_reading, source_reading
@@ -142,26 +142,15 @@ def _export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:
 
 
 @dataclass
-class _Said:
-    """Sums over the frames: what a conversion would have written. `strange` rows are of measures without a place."""
+class _Said(Tally):
+    """What a conversion would have written. `strange` rows are of measures without a place."""
 
-    rows: int = 0
-    points: int = 0
-    quarantined: int = 0
-    empty: int = 0
     strange: int = 0
-    values: Counter[str] = field(default_factory=Counter)
-    rewritten: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: int, said: Said, strange: int, digest: PointDigest, mapping: Mapping) -> None:
-        self.rows += rows
+        self.count(rows, said)
         self.strange += strange
-        self.quarantined += len(said.rejects)
-        self.rewritten.update(said.rewritten)
         for encoded in said.batches:
-            self.points += encoded.points
-            self.empty += encoded.empty
-            self.values.update(encoded.counts)
             digest.add_frame(encoded.accepted, mapping)
 
     def manifest(
