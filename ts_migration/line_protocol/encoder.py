@@ -1,10 +1,11 @@
 """The encoder: a frame of Timestream rows to lines of InfluxDB 2 line protocol, vectorised and exact to the bit.
 
-Pure: a frame and a mapping in, lines, counts and rejects out. Text of tags is in `series`, files are in `members`.
-Rules: facts of InfluxDB, section 1. polars prints the shortest text that reads back as the same float64.
+Pure: a frame and a mapping in, lines, counts and rejects out. Which rows can be said is told by `accepted_rows`; text
+of tags is in `series`, files are in `members`. Rules: facts of InfluxDB, section 1. polars prints the shortest text
+that reads back as the same float64.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,31 +13,11 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from ts_migration.line_protocol.accepted_rows import TIME, accept, present, told_value
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
-from ts_migration.line_protocol.rejects import (
-    MAX_POINT_TIME_NS,
-    MAX_STRING_BYTES,
-    MIN_POINT_TIME_NS,
-    Reason,
-    Rejects,
-)
-from ts_migration.line_protocol.series import (
-    HEAD,
-    RANK,
-    REASON,
-    REASON_COLUMN,
-    Lane,
-    distinct_series,
-    drift,
-    identity,
-    lane_key,
-    lanes,
-    long_keys,
-)
-
-TIME = "time_ns"
-"""Column of a frame that holds the time, Int64 ns. Frames of `parquet` and of `timestream.readings` name it so."""
+from ts_migration.line_protocol.rejects import Rejects
+from ts_migration.line_protocol.series import HEAD, RANK, Lane, lane_key
 
 _LINE = ":line"
 
@@ -86,103 +67,10 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     Raises:
         Permanent: a row holds a measure that the mapping does not know.
     """
-    all_lanes = lanes(mapping)
-    series = distinct_series(frame, mapping, all_lanes)
-    keys = [named(name) for name in identity(mapping)]
-    rows = frame.join(series, on=keys, how="left", nulls_equal=True, maintain_order="left", coalesce=True)
-    _check_drift(rows, all_lanes)
-    accepted, rejects = _without_rejects(frame, rows, series, all_lanes)
-    if rejects is not None:
-        rows = rows.filter(accepted)
-        frame = frame.filter(accepted)
-    filled = _any_field(rows, all_lanes)
-    empty = len(rows) - int(filled.sum())
-    if empty:
-        rows = rows.filter(filled)
-    ordered = _by_series_and_time(rows, all_lanes)
-    text, offsets, times = _text(ordered.select(TIME, _line(ordered, all_lanes).alias(_LINE)))
-    return Encoded(text, offsets, times, _counts(rows, all_lanes), frame, rejects or _no_rejects(frame), empty)
-
-
-def _check_drift(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> None:
-    """A value in a row of a measure_name that had no value of this type when the mapping was made would be dropped."""
-    columns: dict[str, list[Lane]] = {}
-    for lane in all_lanes:
-        columns.setdefault(lane.column, []).append(lane)
-    tests = {
-        column: named(column).is_not_null() & pl.all_horizontal(pl.col(lane.key).is_null() for lane in group)
-        for column, group in columns.items()
-        if all(lane.gated for lane in group)
-    }
-    if not tests:
-        return
-    found = rows.select(test.any().alias(column) for column, test in tests.items()).row(0, named=True)
-    for column, unknown in found.items():
-        if unknown:
-            name = rows.filter(tests[column])["measure_name"][0]
-            raise drift(f"the export holds a value of the measure_name {name!r} in the column {column!r}")
-
-
-def _present(lane: Lane) -> pl.Expr:
-    present = named(lane.column).is_not_null()
-    return present & pl.col(lane.key).is_not_null() if lane.gated else present
-
-
-def _any_field(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Series:
-    if any(not lane.gated and rows[lane.column].null_count() == 0 for lane in all_lanes):
-        return pl.repeat(True, len(rows), dtype=pl.Boolean, eager=True)
-    return rows.select(pl.any_horizontal(_present(lane) for lane in all_lanes)).to_series()
-
-
-def _faults(all_lanes: Sequence[Lane]) -> Iterable[tuple[Reason, str, pl.Expr]]:
-    """Tests of rows' values: reason, column, condition (NULL is no fault)."""
-    yield Reason.TIME_OUT_OF_RANGE, TIME, ~pl.col(TIME).is_between(MIN_POINT_TIME_NS, MAX_POINT_TIME_NS)
-    for lane in all_lanes:
-        value = named(lane.column)
-        speaks = pl.col(lane.key).is_not_null() if lane.gated else pl.lit(True)
-        if lane.type is FieldType.STRING and not lane.rfc3339:
-            yield Reason.STRING_TOO_LONG, lane.column, speaks & (value.str.len_bytes() > MAX_STRING_BYTES)
-        elif lane.type is FieldType.FLOAT:
-            yield Reason.FLOAT_NOT_FINITE, lane.column, speaks & ~value.cast(pl.Float64).is_finite()
-
-
-def _inexact(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> Iterable[tuple[Reason, str, pl.Expr]]:
-    """Tests of integers that become floats."""
-    for lane in all_lanes:
-        if lane.type is FieldType.FLOAT and rows.schema[lane.column] == pl.Int64:
-            value = named(lane.column)
-            # 2^63 - 1 becomes 2^63, which is no int64: NULL, and so not the value it was.
-            back = value.cast(pl.Float64).cast(pl.Int64, strict=False)
-            speaks = pl.col(lane.key).is_not_null() if lane.gated else pl.lit(True)
-            yield Reason.INTEGER_NOT_EXACT, lane.column, speaks & back.ne_missing(value)
-
-
-def _without_rejects(
-    source: pl.DataFrame, rows: pl.DataFrame, series: pl.DataFrame, all_lanes: Sequence[Lane]
-) -> tuple[pl.Series, Rejects | None]:
-    """Mask of the rows that can be said, and the others. The common batch has none and pays for one pass of tests."""
-    tests = [*_faults(all_lanes), *_inexact(rows, all_lanes)]
-    if (long := long_keys(series, all_lanes)) is not None:
-        tests.insert(0, (Reason.KEY_TOO_LONG, "", long))
-    found = rows.select(test.any().alias(str(position)) for position, (_, _, test) in enumerate(tests)).row(0)
-    failed = [test for test, any_row in zip(tests, found, strict=True) if any_row]
-    if not failed and series[REASON].null_count() == len(series):
-        return pl.Series([], dtype=pl.Boolean), None
-    whens = [(reason, column, pl.when(test.fill_null(False))) for reason, column, test in failed]
-    marked = rows.select(
-        pl.coalesce(pl.col(REASON), *(when.then(pl.lit(reason.value)) for reason, _, when in whens)).alias(REASON),
-        pl.coalesce(pl.col(REASON_COLUMN), *(when.then(pl.lit(column)) for _, column, when in whens)).alias(
-            REASON_COLUMN
-        ),
-    )
-    accepted = marked[REASON].is_null()
-    refused = marked.filter(~accepted)
-    return accepted, Rejects(source.filter(~accepted), refused[REASON], refused[REASON_COLUMN])
-
-
-def _no_rejects(frame: pl.DataFrame) -> Rejects:
-    none = pl.Series([], dtype=pl.String)
-    return Rejects(frame.clear(), none, none)
+    found = accept(frame, mapping)
+    ordered = _by_series_and_time(found.rows, found.lanes)
+    text, offsets, times = _text(ordered.select(TIME, _line(ordered, found.lanes).alias(_LINE)))
+    return Encoded(text, offsets, times, found.counts, found.accepted, found.rejects, found.empty)
 
 
 def _line(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Expr:
@@ -240,7 +128,7 @@ def _add_field(pieces: _Pieces, rows: pl.DataFrame, lane: Lane, comma: str) -> N
         pieces.add(value)
         pieces.constant(closing)
         return
-    when = pl.when(_present(lane))
+    when = pl.when(present(lane))
     pieces.add(when.then(pl.col(lane.key) if lane.gated else pl.lit(key)))
     pieces.add(when.then(value) if lane.gated else value)
     if closing:
@@ -249,30 +137,14 @@ def _add_field(pieces: _Pieces, rows: pl.DataFrame, lane: Lane, comma: str) -> N
 
 def _value(rows: pl.DataFrame, lane: Lane) -> pl.Expr:
     """A column's values as text, NULL where NULL, without quotes and suffix."""
-    value = named(lane.column)
+    value = told_value(lane)
     if lane.rfc3339:
-        text = value.cast(pl.Datetime("ns")).dt.strftime("%Y-%m-%dT%H:%M:%S%.9f")
-        return text.str.strip_chars_end("0").str.strip_chars_end(".") + "Z"
+        return value
     if lane.type is FieldType.STRING:
         if rows.select(value.str.contains(r'["\\]').any()).item():
             value = value.str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
         return value
-    return (value.cast(pl.Float64) if lane.type is FieldType.FLOAT else value).cast(pl.String)
-
-
-def _counts(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> dict[str, int]:
-    """Values written per field key."""
-    counts: dict[str, int] = {}
-    for lane in all_lanes:
-        if lane.gated:
-            by_source = rows.group_by(lane.field).agg(named(lane.column).count().alias("count"))
-            found = [(lane.sources[int(at)], count) for at, count in by_source.iter_rows() if at is not None]
-        else:
-            found = [(lane.sources[0], len(rows) - rows[lane.column].null_count())]
-        for source, count in found:
-            if count:
-                counts[source.field] = counts.get(source.field, 0) + count
-    return counts
+    return value.cast(pl.String)
 
 
 def _by_series_and_time(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.DataFrame:

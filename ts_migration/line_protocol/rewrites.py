@@ -5,12 +5,13 @@ frames and counts out. Their names are in `rules`; the tag rules as SQL, for the
 collisions, are in `timestream.series`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 import polars as pl
 
 from ts_migration.line_protocol.columns import named
-from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
 from ts_migration.line_protocol.rules import (
@@ -38,17 +39,44 @@ _LARGEST_EXACT = 2**63 - 1024
 """The largest float64 that is an int64, too."""
 
 
+class Sayable(Protocol):
+    """A batch of rows in the form that it is written in: `encoder.Encoded`, `accepted_rows.AcceptedRows`."""
+
+    @property
+    def points(self) -> int:
+        """Rows that become a point."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Field key -> values."""
+
+    @property
+    def accepted(self) -> pl.DataFrame:
+        """The source rows without the rejects."""
+
+    @property
+    def rejects(self) -> Rejects:
+        """The source rows that cannot be said."""
+
+    @property
+    def empty(self) -> int:
+        """Rows without a single field."""
+
+
+Form = TypeVar("Form", bound=Sayable, covariant=True)
+
+
 @dataclass(frozen=True)
-class Said:
-    """A batch of rows as lines, with those that rules made sayable.
+class Said(Generic[Form]):
+    """A batch of rows that can be said, with those that rules made sayable.
 
     Attributes:
-        batches: what was encoded: the rows as they are, and, where there are any, the rewritten ones. A row is in one.
+        batches: in their form: the rows as they are, and, where there are any, the rewritten ones. A row is in one.
         rejects: the rows that cannot be said all the same, as they came from the source.
         rewritten: rule -> rows that are written as it says; a row that two rules change counts for both.
     """
 
-    batches: tuple[Encoded, ...]
+    batches: tuple[Form, ...]
     rejects: Rejects
     rewritten: dict[str, int]
 
@@ -58,30 +86,28 @@ class Said:
         return pl.concat([batch.accepted for batch in self.batches])
 
 
-def say(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> Said:
-    """Encode rows; those that cannot be said are tried once more as the rules rewrite them.
+def say(
+    frame: pl.DataFrame, mapping: Mapping, rules: Rules, form: Callable[[pl.DataFrame, Mapping], Form]
+) -> Said[Form]:
+    """Bring rows into a form; those that cannot be said are tried once more as the rules rewrite them.
 
     Raises:
-        Permanent: as of `encode`.
+        Permanent: as of `accept`.
     """
-    first = encode(frame, mapping)
+    first = form(frame, mapping)
     if not len(first.rejects) or not rules:
         return Said((first,), first.rejects, {})
     changed = rewritten(first.rejects.rows, mapping, rules).with_row_index(_POSITION)
-    second = encode(changed, mapping)
+    second = form(changed, mapping)
     written = second.accepted[_POSITION]
     left = pl.Series(range(len(changed)), dtype=written.dtype).is_in(written.implode()).not_()
     before = first.rejects
     rejects = Rejects(before.rows.filter(left), second.rejects.reasons, second.rejects.columns)
     counts = _changed(before.rows.filter(~left), mapping, rules)
-    clean = Encoded(
-        second.text,
-        second.offsets,
-        second.times,
-        second.counts,
-        second.accepted.drop(_POSITION),
-        Rejects(second.rejects.rows.drop(_POSITION), second.rejects.reasons, second.rejects.columns),
-        second.empty,
+    clean = replace(
+        second,  # type: ignore[type-var]
+        accepted=second.accepted.drop(_POSITION),
+        rejects=Rejects(second.rejects.rows.drop(_POSITION), second.rejects.reasons, second.rejects.columns),
     )
     return Said((first, clean), rejects, counts)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ts_migration.line_protocol.rewrites import Said
+from ts_migration.line_protocol.rewrites import Said, Sayable
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Tally:
     values: Counter[str] = field(default_factory=Counter)
     rewritten: Counter[str] = field(default_factory=Counter)
 
-    def count(self, rows: int, said: Said) -> None:
+    def count(self, rows: int, said: Said[Sayable]) -> None:
         """Take a frame of so many rows into account."""
         self.rows += rows
         self.quarantined += len(said.rejects)

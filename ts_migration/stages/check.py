@@ -17,6 +17,7 @@ from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
+from ts_migration.line_protocol.accepted_rows import accept
 from ts_migration.line_protocol.files import check_part, members_of
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.rewrites import say
@@ -250,7 +251,7 @@ def source_reading(
     """The source's answers as the checks take them; sampled rows that are in the quarantine are left out."""
     left_out = 0
     if converted.altered and not sample.is_empty():
-        accepted = say(with_all_columns(sample, mapping), mapping, converted.rewrite).accepted
+        accepted = say(with_all_columns(sample, mapping), mapping, converted.rewrite, accept).accepted
         left_out, sample = len(sample) - len(accepted), accepted
     return SourceReading(
         rows=counts.total_rows,

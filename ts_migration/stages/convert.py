@@ -17,12 +17,13 @@ import polars as pl
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Missing, Refused
+from ts_migration.line_protocol.encoder import encode
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
-from ts_migration.line_protocol.rewrites import Said, say
+from ts_migration.line_protocol.rewrites import Said, Sayable, say
 from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import (
     ExportManifest,
@@ -223,7 +224,7 @@ def _write_parts(
         digested: Future[None] | None = None
         for frame in frames:
             observe(frame)
-            said = say(frame, mapping, job.mapping.rewrite.active)
+            said = say(frame, mapping, job.mapping.rewrite.active, encode)
             if digested:
                 digested.result()
             # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
@@ -253,7 +254,7 @@ def _write_parts(
     return written
 
 
-def _digest(digest: PointDigest, said: Said, mapping: Mapping) -> None:
+def _digest(digest: PointDigest, said: Said[Sayable], mapping: Mapping) -> None:
     for encoded in said.batches:
         digest.add_frame(encoded.accepted, mapping)
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from ts_migration.line_protocol.accepted_rows import accept
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
-from ts_migration.line_protocol.rewrites import Said, say
+from ts_migration.line_protocol.rewrites import Said, Sayable, say
 from ts_migration.line_protocol.rules import Rules
 from ts_migration.line_protocol.series import MEASURE_NAME
 from ts_migration.line_protocol.tally import Tally
@@ -88,7 +89,7 @@ def read_source(
         for frame in frames:
             checks.check(frame)
             rows = only_mapped(frame, mapping) if stranger else frame
-            said.add(len(frame), say(rows, mapping, subject.rewrite), len(frame) - len(rows), digest, mapping)
+            said.add(len(frame), say(rows, mapping, subject.rewrite, accept), len(frame) - len(rows), digest, mapping)
     converted = said.manifest(export, mapping, subject.rewrite, digest, checks.record)
     known = only_mapped(sample, mapping) if stranger else sample
     return Expectation(
@@ -147,11 +148,11 @@ class _Said(Tally):
 
     strange: int = 0
 
-    def add(self, rows: int, said: Said, strange: int, digest: PointDigest, mapping: Mapping) -> None:
+    def add(self, rows: int, said: Said[Sayable], strange: int, digest: PointDigest, mapping: Mapping) -> None:
         self.count(rows, said)
         self.strange += strange
-        for encoded in said.batches:
-            digest.add_frame(encoded.accepted, mapping)
+        for batch in said.batches:
+            digest.add_frame(batch.accepted, mapping)
 
     def manifest(
         self, export: ExportManifest, mapping: Mapping, rewrite: Rules, digest: PointDigest, frames: FramesRecord

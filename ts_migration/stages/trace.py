@@ -13,6 +13,7 @@ from ts_migration.errors import Missing, Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.connection import Target
+from ts_migration.line_protocol.accepted_rows import accept
 from ts_migration.line_protocol.mapping import Mapping as PointMapping
 from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.line_protocol.rewrites import say
@@ -69,7 +70,7 @@ class Sides:
     def accepted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows as they are written: those that are kept out are left out, those that a rule changes are changed."""
         converted = self.converted
-        return say(frame, self.mapping, converted.rewrite).accepted if converted.altered else frame
+        return say(frame, self.mapping, converted.rewrite, accept).accepted if converted.altered else frame
 
 
 @dataclass(frozen=True)

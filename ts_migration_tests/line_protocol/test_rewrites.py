@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ts_migration.config import RewriteRules
+from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason
 from ts_migration.line_protocol.rewrites import RULE_OF, Said, say
@@ -42,11 +43,11 @@ def one(**values: Any) -> dict[str, Any]:
     return {"d": "a", "measure_name": "x", "f": 1.5, "s": None, "w": None, "time_ns": 1} | values
 
 
-def said(*rows: dict[str, Any], rules: dict[str, str] = ALL) -> Said:
-    return say(pl.DataFrame(list(rows), schema=SCHEMA, orient="row"), MAPPING, rules)
+def said(*rows: dict[str, Any], rules: dict[str, str] = ALL) -> Said[Encoded]:
+    return say(pl.DataFrame(list(rows), schema=SCHEMA, orient="row"), MAPPING, rules, encode)
 
 
-def points(result: Said) -> list[Any]:
+def points(result: Said[Encoded]) -> list[Any]:
     return [point for batch in result.batches for point in parsed(bytes(batch.text))]
 
 
