@@ -36,7 +36,7 @@ from ts_migration.config_yaml import read_yaml
 from ts_migration.cutover_actions import WebhookRequest
 from ts_migration.cutover_settings import ACTIONS, CutoverSettings, job_problems
 from ts_migration.errors import ConfigurationError, Missing
-from ts_migration.manifests import fingerprint
+from ts_migration.manifests import LoadName, fingerprint
 from ts_migration.notification_settings import MetricSettings, NotificationSettings
 from ts_migration.objects import TablePlace
 from ts_migration.query_settings import QueryPair, QuerySettings, pair_problems
@@ -113,6 +113,10 @@ class MigrationJob(Section):
     """Requests in flight at a time; None (`auto`) finds the number that brings most."""
     compression: Compression = 1
     """gzip level of the members; None (`none`) sends them uncompressed, for a fast network and a busy server."""
+    load: LoadName = "line_protocol"
+    """How points get into the bucket; `bulk` restores shard files, see docs/bulk-load.md."""
+    proof: Literal["influxql", "storage"] = "influxql"
+    """How the checksum reads the bucket back; `storage` takes shards as they are stored, for windows too big to ask."""
     allow_existing_data: bool = False
     series_limit: int = Field(default=10_000_000, ge=1)
     """Series with their field keys above which `plan` warns. 10 million is the vendor's ceiling for one node."""

@@ -17,6 +17,9 @@ from ts_migration.objects import ExportBucket
 SCHEMA_VERSION = 1
 """Version of every manifest's shape. A reader refuses a newer one instead of guessing."""
 
+LoadName = Literal["line_protocol", "bulk"]
+"""The ways into a bucket: requests that the server parses, or files that it takes as they are."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -180,7 +183,10 @@ class ExportManifest(Manifest):
 
 
 class Part(BaseModel):
-    """One line protocol object: compressed bytes, members (one = one write request), lines, CRC-32 of the object."""
+    """One object of a conversion: bytes as they lie there, members (one = one request), lines, CRC-32 of the object.
+
+    A shard file is one member, and its lines are the points that it was made of.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -204,7 +210,10 @@ class FramesRecord(BaseModel):
 
 
 class LineProtocolManifest(Manifest):
-    """A converted window: rows = points + merged + quarantined + empty, to the row."""
+    """A converted window: rows = points + merged + quarantined + empty, to the row.
+
+    The parts are line protocol, or shard files where the job is loaded in bulk (`form`).
+    """
 
     stage: Literal["line_protocol"] = "line_protocol"
     database: str
@@ -240,6 +249,8 @@ class LineProtocolManifest(Manifest):
     """Reason -> rows quarantined for it."""
     frames: FramesRecord | None = None
     """None: nobody looked at the batches, which is no pass."""
+    form: LoadName = "line_protocol"
+    """What the parts are, and so how they are loaded."""
 
     @property
     def altered(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from botocore.discovery import EndpointDiscoveryException
 from botocore.exceptions import (
@@ -34,6 +34,11 @@ PROOF_PREFIX = "manifests/"
 REPORT_PREFIX = "reports/"
 CHECKS_PREFIX = f"{BULK_PREFIX}@checks/"
 """What a check of a range exports to compare, deleted when it ends; `@` is in no name of Timestream's."""
+
+def restored_bucket_key(name: str) -> str:
+    """Key of what is known of a bucket that was made by a restore; `@` is in no name of Timestream's."""
+    return f"{PROOF_PREFIX}@buckets/{quote(name, safe='')}.json"
+
 
 _ABORT_RULE = "ts-migration-aborted-uploads"
 _ONE_PUT_BYTES = 64 * 1024 * 1024
@@ -160,6 +165,11 @@ class WindowPlace:
     def line_protocol(self) -> str:
         """Prefix of the line protocol parts and their members.json."""
         return f"{BULK_PREFIX}{self.table}/{self.key}/line-protocol/"
+
+    @property
+    def shards(self) -> str:
+        """Prefix of the shard files and their index, a folder a shard group."""
+        return f"{BULK_PREFIX}{self.table}/{self.key}/shards/"
 
     @property
     def proof(self) -> str:

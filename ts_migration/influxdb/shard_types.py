@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.quoting import identifier, in_window
 from ts_migration.influxdb.reader import query_series
+from ts_migration.influxdb.shard_groups import groups_of
 from ts_migration.influxdb.unpacking import kind_of
-from ts_migration.windows import NS_PER_S, Window
+from ts_migration.windows import Window
 
-_GO_ZERO_NS = -62_135_596_800 * NS_PER_S
-"""Shard groups begin at multiples of their duration since year 1, as Go's time.Truncate counts."""
 _DEFAULT_GROUP_S = 7 * 86_400
 """Of a bucket that keeps points for ever and names no duration (v1/services/meta/data.go)."""
 _STATEMENTS_A_QUERY = 20
@@ -63,9 +62,5 @@ def types_in_window(
 
 def _shard_groups(window: Window, duration_s: int) -> Iterator[Window]:
     """The window cut where shard groups of this duration begin."""
-    duration = duration_s * NS_PER_S
-    start = window.start_ns
-    while start < window.end_ns:
-        end = min(start - (start - _GO_ZERO_NS) % duration + duration, window.end_ns)
-        yield Window(start, end, window.key)
-        start = end
+    for group in groups_of(window, duration_s):
+        yield Window(max(group.start_ns, window.start_ns), min(group.end_ns, window.end_ns), window.key)

@@ -193,10 +193,9 @@ class PointDigest:
 
     def record(self) -> DigestRecord:
         """The digest as manifests keep it."""
-        lanes = [sum(self._bin_lanes[lane].tolist()) & MASK for lane in (0, 1)]
         pairs = zip(self._bin_lanes[0].tolist(), self._bin_lanes[1].tolist(), strict=True)
         return DigestRecord(
-            lanes=(lanes[0], lanes[1]),
+            lanes=self.lanes,
             values=int(self._bin_values.sum()),
             counts=dict(sorted(self.counts.items())),
             bin_values=tuple(self._bin_values.tolist()),
@@ -204,6 +203,12 @@ class PointDigest:
             first_ns=self.first_ns,
             last_ns=self.last_ns,
         )
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """The two sums over everything that was added."""
+        lanes = [sum(self._bin_lanes[lane].tolist()) & MASK for lane in (0, 1)]
+        return lanes[0], lanes[1]
 
     def coverage_bytes(self) -> bytes:
         """The histogram as zlib-compressed little-endian uint32, series bucket by series bucket."""

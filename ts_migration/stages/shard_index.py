@@ -1,0 +1,125 @@
+"""The index of a window's shard files: what each holds, to be compared with the file before it is sent.
+
+What a file looks like is in `influxdb.tsm`; who writes them, in `shard_files`.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from ts_migration.errors import Permanent
+from ts_migration.influxdb.shard_batches import batches_of
+from ts_migration.influxdb.tsm.columns import TsmColumn
+from ts_migration.influxdb.tsm.reader import read_tsm
+from ts_migration.manifests import LineProtocolManifest, Manifest, read_manifest
+from ts_migration.objects import ExportBucket
+from ts_migration.validation.digest import PointDigest
+from ts_migration.windows import Window
+
+INDEX_NAME = "files.json"
+
+
+class ShardFile(BaseModel):
+    """One shard file.
+
+    Attributes:
+        key: of the object.
+        bytes, crc32: of the object.
+        start_ns, end_ns: the shard group that it is for, half-open.
+        points: rows that it was made of.
+        values, lanes: of the digest of those rows, taken from the export and not from the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    bytes: int
+    crc32: int
+    start_ns: int
+    end_ns: int
+    points: int
+    values: int
+    lanes: tuple[int, int]
+
+
+class ShardIndex(Manifest):
+    """All shard files of a window, in the order in which they are sent: of two values of a point the later file's stays."""
+
+    stage: Literal["shard_index"] = "shard_index"
+    shard_group_s: int
+    files: tuple[ShardFile, ...]
+
+
+def read_shard_index(bucket: ExportBucket, converted: LineProtocolManifest) -> ShardIndex | None:
+    """The index of a converted window; None where it is gone.
+
+    Raises:
+        Permanent: it is damaged, or is not that of the manifest's parts.
+    """
+    found = read_manifest(ShardIndex, bucket, converted.members_key)
+    if found is None:
+        return None
+    told = [(file.key, file.bytes, file.crc32, file.points) for file in found.files]
+    if told != [(part.key, part.bytes, part.crc32, part.lines) for part in converted.parts]:
+        raise Permanent(
+            "the index names other shard files than the manifest",
+            where=bucket.uri(converted.members_key),
+            next_step="run the conversion of this window again",
+        )
+    return found
+
+
+def checked(body: bytes, file: ShardFile, window: Window, measurement: str, where: str) -> tuple[TsmColumn, ...]:
+    """Decode a shard file and compare it with its record: a server takes a broken one and hides good points by it.
+
+    Args:
+        body: the object's bytes.
+        file: its record.
+        window: whose points it holds.
+        measurement: of its series.
+        where: of the object, for the errors.
+
+    Raises:
+        Permanent: it is not what was written, cannot be decoded, holds points outside its shard or window, or other
+            points than those that were exported.
+    """
+    again = "run the conversion of this window again"
+    if len(body) != file.bytes or zlib.crc32(body) != file.crc32:
+        raise Permanent(
+            f"the shard file is not what was written: {len(body):,} bytes of {file.bytes:,}, CRC-32 "
+            f"{zlib.crc32(body):08x} instead of {file.crc32:08x}",
+            where=where,
+            next_step=again,
+        )
+    columns = read_tsm(body)
+    inside = Window(max(file.start_ns, window.start_ns), min(file.end_ns, window.end_ns))
+    outside = sum(int(np.count_nonzero((c.times < inside.start_ns) | (c.times >= inside.end_ns))) for c in columns)
+    if outside:
+        raise Permanent(
+            f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
+            where=where,
+            next_step=again,
+        )
+    digest = PointDigest(window.start_ns, window.end_ns)
+    for batch in batches_of(columns, measurement):
+        digest.add_batch(batch)
+    values = sum(digest.counts.values())
+    if (digest.lanes, values) != (file.lanes, file.values):
+        raise Permanent(
+            f"the shard file holds {values:,} values and not the {file.values:,} of the export, or other ones",
+            where=where,
+            next_step=again,
+        )
+    return columns
+
+
+def parts_to_read(files: Iterable[ShardFile], times: Iterable[int]) -> Iterator[ShardFile]:
+    """The files whose shards hold any of these times."""
+    wanted = sorted(set(times))
+    for file in files:
+        at = int(np.searchsorted(wanted, file.start_ns))
+        if at < len(wanted) and wanted[at] < file.end_ns:
+            yield file
