@@ -35,6 +35,7 @@ REPORT_PREFIX = "reports/"
 CHECKS_PREFIX = f"{BULK_PREFIX}@checks/"
 """What a check of a range exports to compare, deleted when it ends; `@` is in no name of Timestream's."""
 
+
 def restored_bucket_key(name: str) -> str:
     """Key of what is known of a bucket that was made by a restore; `@` is in no name of Timestream's."""
     return f"{PROOF_PREFIX}@buckets/{quote(name, safe='')}.json"

@@ -17,7 +17,7 @@ from ts_migration.windows import NS_PER_S, Window, iso
 
 Result = TypeVar("Result")
 
-_MADE_HERE = "loaded by ts-migration"
+MADE_HERE = "loaded by ts-migration"
 """Description of the buckets that this tool makes."""
 _ALL_TIME = Window(-(2**63) + 2, 2**63 - 1)
 _MEASUREMENTS = 1_000
@@ -73,7 +73,7 @@ def ensure(target: Target, name: str, shard_group_s: int) -> BucketInfo:
             raise Missing(f"there is no organisation {target.org!r}", where=target.url, next_step="check INFLUXDB_ORG")
         rule = {"type": "expire", "everySeconds": 0, "shardGroupDurationSeconds": shard_group_s}
         made = client.buckets_api().create_bucket(
-            bucket_name=name, org_id=organisations[0].id, retention_rules=[rule], description=_MADE_HERE
+            bucket_name=name, org_id=organisations[0].id, retention_rules=[rule], description=MADE_HERE
         )
         return _info(made)
 
@@ -106,6 +106,18 @@ def set_retention(target: Target, name: str, retention_s: int) -> BucketInfo:
         return _info(api.update_bucket(bucket=bucket))
 
     return _controlled(target, f"the retention of the bucket {name!r} could not be set", change)
+
+
+def describe(target: Target, bucket: BucketInfo) -> BucketInfo:
+    """Say in a bucket's description that this tool made it; its rules stay."""
+
+    def change(client: Any) -> BucketInfo:
+        api = client.buckets_api()
+        found = api.find_bucket_by_id(bucket.id)
+        found.description = MADE_HERE
+        return _info(api.update_bucket(bucket=found))
+
+    return _controlled(target, f"the bucket {bucket.name!r} could not be described", change)
 
 
 def delete(target: Target, bucket: BucketInfo) -> None:
@@ -177,7 +189,7 @@ def _info(bucket: Any) -> BucketInfo:
     rules = bucket.retention_rules or []
     retention = int(rules[0].every_seconds or 0) if rules else 0
     shard_group = int(rules[0].shard_group_duration_seconds or 0) if rules else 0
-    return BucketInfo(str(bucket.id), str(bucket.name), retention, shard_group, bucket.description == _MADE_HERE)
+    return BucketInfo(str(bucket.id), str(bucket.name), retention, shard_group, bucket.description == MADE_HERE)
 
 
 def _controlled(target: Target, what: str, call: Callable[[Any], Result]) -> Result:

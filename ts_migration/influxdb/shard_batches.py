@@ -24,8 +24,8 @@ _POINTS = 200_000
 """Points of a batch, about: what is made of them takes several times as much memory."""
 
 
-def batches_of(columns: Iterable[TsmColumn], measurement: str) -> Iterator[SeriesBatch]:
-    """The points of one measurement, a field at a time; those of others are left out.
+def batches_of(columns: Iterable[TsmColumn], measurement: str | None = None) -> Iterator[SeriesBatch]:
+    """The points of one measurement, or of all, a field at a time.
 
     Raises:
         Permanent: a field is unsigned, which this tool never writes.
@@ -34,7 +34,7 @@ def batches_of(columns: Iterable[TsmColumn], measurement: str) -> Iterator[Serie
     for column in columns:
         keys = [key.partition(KEY_SEPARATOR) for key in column.keys.to_pylist()]
         series = [known.get(key) or known.setdefault(key, series_of(key)) for key, _, _ in keys]
-        mine = np.array([one.measurement == measurement for one in series], np.bool_)
+        mine = np.array([measurement in (None, one.measurement) for one in series], np.bool_)
         if column.kind not in _FIELD_TYPES:
             if mine.any():
                 raise Permanent(f"the field {_text(keys[int(np.argmax(mine))][2])!r} is unsigned")
@@ -130,7 +130,15 @@ def _merged(parts: Sequence[TsmColumn]) -> TsmColumn:
 
 def cut_to(column: TsmColumn, start_ns: int, end_ns: int) -> TsmColumn | None:
     """The points of a column within a half-open range; None where there are none."""
-    inside = (column.times >= start_ns) & (column.times < end_ns)
+    return _where(column, (column.times >= start_ns) & (column.times < end_ns))
+
+
+def at_times(column: TsmColumn, times: npt.NDArray[np.int64]) -> TsmColumn | None:
+    """The points of a column at some times; None where there are none."""
+    return _where(column, np.isin(column.times, times))
+
+
+def _where(column: TsmColumn, inside: npt.NDArray[np.bool_]) -> TsmColumn | None:
     if bool(inside.all()):
         return column if len(inside) else None
     rows = np.flatnonzero(inside)

@@ -18,7 +18,6 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.line_protocol.accepted_rows import accept
-from ts_migration.line_protocol.files import check_part, members_of
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.rewrites import say
 from ts_migration.manifests import (
@@ -36,6 +35,7 @@ from ts_migration.stages.pinpoint import pinpoint
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.stages.target_reading import ask_figures, read_target
 from ts_migration.stages.trace import Chain, Places, Sides, with_all_columns
+from ts_migration.stages.ways import way_made
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import SourceCounts, sample_rows, source_counts
@@ -151,7 +151,8 @@ def _reading(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked, untouched), policy
     )
     suspected = chain.converted.expected.lanes != actual.digest.lanes
-    spoiled = _spoiled_parts(bucket, chain.converted) if suspected else ()
+    # Loading spoiled parts again would spoil the bucket again.
+    spoiled = way_made(chain.converted).spoiled(bucket, chain.converted) if suspected else ()
     return Reading(
         source=told,
         export=export_reading(chain.export, chain.converted, coverage.result(), spoiled),
@@ -298,28 +299,6 @@ def export_reading(
         spoiled_parts=spoiled_parts,
         rewritten=converted.rewritten,
     )
-
-
-def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
-    """Parts that are not what the conversion wrote: loading them again would spoil the bucket again.
-
-    Looked for where the bucket is suspected to differ from the export.
-    """
-    spoiled = []
-    try:
-        members = members_of(bucket, converted.members_key)
-    except Missing:
-        return ()
-    except Permanent:
-        return tuple(bucket.uri(part.key) for part in converted.parts)
-    for part in converted.parts:
-        try:
-            check_part(bucket, part, members)
-        except Missing:
-            continue
-        except Permanent:
-            spoiled.append(bucket.uri(part.key))
-    return tuple(spoiled)
 
 
 def refused_points(bucket: ExportBucket, place: WindowPlace, loaded: LoadManifest) -> list[Block]:

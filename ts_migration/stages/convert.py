@@ -1,13 +1,13 @@
-"""The conversion stage: one window's Parquet files to line protocol parts, quarantine, digest and manifest.
+"""The conversion stage: one window's Parquet files to the parts that are loaded, quarantine, digest and manifest.
 
 A window whose manifest still stands is left alone. Rows are streamed in frames: memory does not grow with the window.
-The encoder, the digest and the files know nothing of each other; they meet here.
+What can be said, the digest and the files (`load_ways`) know nothing of each other; they meet here.
 """
 
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,13 +17,11 @@ import polars as pl
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Missing, Refused
-from ts_migration.line_protocol.encoder import encode
-from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
-from ts_migration.line_protocol.rewrites import Said, Sayable, say
+from ts_migration.line_protocol.rewrites import say
 from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import (
     ExportManifest,
@@ -35,8 +33,10 @@ from ts_migration.manifests import (
     require_manifest,
 )
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
+from ts_migration.stages.conversion_digest import Sums, digest_rows
 from ts_migration.stages.currency import conversion_is_usable, is_loaded, window_range
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.ways import way_made, way_of
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window, iso
@@ -50,11 +50,8 @@ Observer = Callable[[pl.DataFrame], None]
 
 
 def convert_settings(job: MigrationJob) -> str:
-    """Fingerprint of what the parts depend on beside mapping and export: how they are compressed.
-
-    Not how they are cut: a load cuts members that are larger than batch_size, see `influxdb.writer`.
-    """
-    return fingerprint(STAGE, job.gzip_level)
+    """Fingerprint of what the parts depend on beside mapping and export: the way that they are loaded by."""
+    return fingerprint(STAGE, *way_of(job).settings(job))
 
 
 def current_conversion(
@@ -63,7 +60,7 @@ def current_conversion(
     """The window's manifest where it still stands: same export, mapping and clip, parts there or already loaded, and no
     row that other rewrite rules would treat differently.
 
-    How parts are compressed matters only until they are loaded.
+    How they were made to be loaded matters only until they are.
     """
     own = place.window(window.key)
     found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
@@ -111,7 +108,8 @@ def convert_window(
             where=job.job_name,
             next_step="run the export of this window again",
         )
-    _refuse_left_points(job, own, window, bucket)
+    earlier = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
+    _refuse_left_points(job, own, window, bucket, earlier)
     # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
     bucket.delete(own.manifest(MANIFEST))
     digest = PointDigest(window.start_ns, window.end_ns)
@@ -122,18 +120,20 @@ def convert_window(
         if observe:
             observe(frame)
 
-    written = _write_parts(job, own, export, mapping, bucket, digest, seen, progress)
+    folders = {way.folder(own) for way in (way_of(job), *([way_made(earlier)] if earlier else []))}
+    written = _write_parts(job, own, window, export, mapping, bucket, digest, seen, progress, folders)
     manifest = _manifest(job, own, export, mapping, written, digest, checks.record, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
 
 
-def _refuse_left_points(job: MigrationJob, own: WindowPlace, window: Window, bucket: ExportBucket) -> None:
+def _refuse_left_points(
+    job: MigrationJob, own: WindowPlace, window: Window, bucket: ExportBucket, found: LineProtocolManifest | None
+) -> None:
     """Refuse to take back what a rewrite rule has written to the bucket: those points would stay there.
 
     Raises:
         Refused: a rule that rewrote rows of this window, which are loaded, is not there any more, or is another one.
     """
-    found = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
     if found is None or not is_loaded(bucket, own, found):
         return
     rules = job.mapping.rewrite.active
@@ -177,7 +177,7 @@ def _manifest(
         mapping_digest=mapping.digest,
         settings=convert_settings(job),
         parts=written.parts,
-        members_key=own.line_protocol + INDEX_NAME,
+        members_key=way_of(job).folder(own) + way_of(job).index_name,
         rows=written.rows,
         points=written.points,
         merged=0,
@@ -194,44 +194,46 @@ def _manifest(
         rewritten=dict(sorted(written.rewritten.items())),
         reasons=dict(sorted(written.reasons.items())),
         frames=frames,
+        form=way_of(job).name,
     )
 
 
 def _write_parts(
     job: MigrationJob,
     own: WindowPlace,
+    window: Window,
     export: ExportManifest,
     mapping: Mapping,
     bucket: ExportBucket,
     digest: PointDigest,
     observe: Observer,
     progress: Listener | None,
+    folders: Iterable[str],
 ) -> _Written:
-    """Stream the export through encoder and digest into parts, members.json, histogram and quarantine."""
+    """Stream the export through form and digest into parts, their index, histogram and quarantine."""
     written = _Written()
+    way = way_of(job)
     frame_rows = FrameSize(job.batch_size).rows(export.columns)
     with (
         tempfile.TemporaryFile(prefix="ts-migration-") as quarantine_file,
-        PartsWriter(bucket, own.line_protocol, job.batch_size, job.gzip_level) as writer,
         # A thread of its own: numpy leaves Python's lock alone while the next frame is encoded.
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as digesting,
+        way.writer(job, own, window, bucket) as writer,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="convert-clear") as clearing,
         closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames,
     ):
         # What an earlier conversion left goes while the first frame is read, and before a part is written.
-        cleared = clearing.submit(bucket.delete_prefix, own.line_protocol)
+        cleared = clearing.submit(_clear, bucket, folders)
         quarantine = QuarantineWriter(quarantine_file)
-        digested: Future[None] | None = None
+        digested: Future[dict[int, Sums]] | None = None
         for frame in frames:
             observe(frame)
-            said = say(frame, mapping, job.mapping.rewrite.active, encode)
+            said = say(frame, mapping, job.mapping.rewrite.active, writer.form)
             if digested:
                 digested.result()
-            # All rows but the rejects, empty ones too: the digest finds their values by a way of its own.
-            digested = digesting.submit(_digest, digest, said, mapping)
+            digested = digesting.submit(digest_rows, digest, said, mapping, writer.divided)
             cleared.result()
-            for encoded in said.batches:
-                writer.add(encoded)
+            writer.take(said, digested)
             quarantine.add(said.rejects)
             written.count(len(frame), said)
             if progress:
@@ -243,7 +245,7 @@ def _write_parts(
         with ThreadPoolExecutor(2, thread_name_prefix="convert-put") as putting:
             put = [
                 putting.submit(bucket.put, own.proof + COVERAGE_NAME, digest.coverage_bytes()),
-                putting.submit(bucket.put, own.line_protocol + INDEX_NAME, index, "application/json"),
+                putting.submit(bucket.put, way.folder(own) + way.index_name, index, "application/json"),
             ]
             quarantine.close()
             _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
@@ -254,9 +256,9 @@ def _write_parts(
     return written
 
 
-def _digest(digest: PointDigest, said: Said[Sayable], mapping: Mapping) -> None:
-    for encoded in said.batches:
-        digest.add_frame(encoded.accepted, mapping)
+def _clear(bucket: ExportBucket, folders: Iterable[str]) -> None:
+    for folder in folders:
+        bucket.delete_prefix(folder)
 
 
 def _put_quarantine(bucket: ExportBucket, own: WindowPlace, rows: int, body: IO[bytes]) -> None:

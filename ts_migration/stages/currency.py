@@ -26,8 +26,8 @@ def conversion_is_usable(bucket: ExportBucket, place: WindowPlace, converted: Li
 
 
 def parts_are_there(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolManifest) -> bool:
-    """Whether the line protocol parts lie there whole."""
-    there = {found.key: found.size for found in bucket.list(place.line_protocol)}
+    """Whether the parts lie there whole, with their index."""
+    there = {found.key: found.size for found in bucket.list(converted.members_key.rpartition("/")[0] + "/")}
     return converted.members_key in there and all(there.get(part.key) == part.bytes for part in converted.parts)
 
 

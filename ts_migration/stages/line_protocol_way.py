@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -63,7 +62,7 @@ class LineProtocolWay:
                 where=bucket.uri(converted.members_key),
                 next_step="run the conversion of this window again",
             )
-        return _Members(load, members, tuple(member.lines for member in members))
+        return _Members(load, members)
 
     def spoiled(self, bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
         """Parts, by their index, CRCs and line ends."""
@@ -83,9 +82,7 @@ class LineProtocolWay:
                 spoiled.append(bucket.uri(part.key))
         return tuple(spoiled)
 
-    def blocks_at(
-        self, bucket: ExportBucket, converted: LineProtocolManifest, times: Iterable[int]
-    ) -> Iterator[Block]:
+    def blocks_at(self, bucket: ExportBucket, converted: LineProtocolManifest, times: Iterable[int]) -> Iterator[Block]:
         """Lines of members that may hold the times."""
         for line in lines_at(bucket, converted, times):
             yield from refused_blocks([line.decode("utf-8", "surrogateescape")])
@@ -105,19 +102,25 @@ class _LinesWriter(PartsWriter):
             self.add(encoded)
 
 
-@dataclass(frozen=True)
 class _Members:
     """Members on their way."""
 
-    load: Load
-    members: Sequence[Member]
-    lines: Sequence[int]
-    keeps_each: bool = False
+    keeps_each = False
+
+    def __init__(self, load: Load, members: Sequence[Member]) -> None:
+        self.load = load
+        self.members = members
+        self.lines: Sequence[int] = [member.lines for member in members]
+        self.writer: Writer | None = None
+
+    @property
+    def sent_bytes(self) -> int:
+        return self.writer.counts.bytes if self.writer else 0
 
     def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
         """A member with more lines than the job's batch_size now says is sent by several requests."""
         job, policy = self.load.job, self.load.policy
-        writer = Writer(
+        writer = self.writer = Writer(
             self.load.target,
             job.target_bucket,
             job.write_connections,
@@ -125,7 +128,8 @@ class _Members:
             batch_lines=job.batch_size,
             compressed=job.compression is not None,
         )
-        writer.write(_bodies(self.load.bucket, [(number, self.members[number]) for number in numbers], policy), on_delivered)
+        waiting = [(number, self.members[number]) for number in numbers]
+        writer.write(_bodies(self.load.bucket, waiting, policy), on_delivered)
         counts = writer.counts
         return Sent(counts.bytes, counts.requests, counts.retries, writer.level.highest)
 

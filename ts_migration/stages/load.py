@@ -1,28 +1,25 @@
-"""The load stage: one window's line protocol members to the bucket, by a ledger, and its manifest last.
+"""The load stage: one window's members to the bucket, by a ledger, and its manifest last.
 
-A window whose manifest still stands is left alone. How requests are sent and what answers mean is in `influxdb.writer`;
+A window whose manifest still stands is left alone. How members are sent is the affair of the window's way (`load_ways`);
 whether what came out is right is for the checks.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Permanent, Refused, Transient
-from ts_migration.influxdb.bodies import Body, Delivered
-from ts_migration.influxdb.buckets import BucketInfo, ensure, require_room
+from ts_migration.errors import Permanent, Refused
+from ts_migration.influxdb.bodies import Delivered
+from ts_migration.influxdb.buckets import BucketInfo, require_room
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import FoundCopy, Ledger, LoadIntent, intent_key, read_intent
 from ts_migration.influxdb.ownership import read_own_ranges, strange_parts
 from ts_migration.influxdb.reader import batches, counts
 from ts_migration.influxdb.refused import refused_bytes
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.influxdb.writer import Writer
-from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.line_protocol.members import Member
 from ts_migration.manifests import (
     ExportManifest,
     LineProtocolManifest,
@@ -35,10 +32,12 @@ from ts_migration.manifests import (
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.found_points import copy_found, keep_untouched, not_copied
+from ts_migration.stages.load_ways import Load, Sent, Shipment
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.stages.rollback_record import require_no_rollback
 from ts_migration.stages.target_types import require_types
 from ts_migration.stages.trace import Sides
+from ts_migration.stages.ways import way_made
 from ts_migration.windows import Window
 
 STAGE = "load"
@@ -109,18 +108,20 @@ def load_window(
     chosen = policy or RetryPolicy()
     with ThreadPoolExecutor(1, thread_name_prefix="load-objects") as pool:
         allowed = pool.submit(require_no_rollback, bucket, place)
-        info = retrying(lambda: ensure(target, job.target_bucket, job.shard_group_duration), chosen)
+        way = way_made(converted)
+        info = retrying(lambda: way.ensure_bucket(job, bucket, target), chosen)
         current = current_load(job, place, window, bucket, target.org, info.id)
         if current is not None:
             return current
         allowed.result()
         require_room(target, info, window)
-        index = pool.submit(_members, bucket, converted)
+        load = Load(job, own, window, converted, bucket, target, info, chosen)
+        shipment = pool.submit(way.shipment, load)
         ledger, intent = retrying(
             lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen
         )
     resumed = len(ledger.acknowledged)
-    writer = _write(job, converted, index.result(), bucket, target, ledger, chosen, progress)
+    sent = _send(load, shipment.result(), ledger, progress)
     _keep_refused(bucket, own, ledger)
     untouched = _keep_untouched(job, own, window, converted, mapping, bucket, target, intent)
     loaded = LoadManifest(
@@ -135,12 +136,12 @@ def load_window(
         measurement=mapping.measurement,
         members=len(ledger.acknowledged),
         points=converted.points - len(ledger.refused),
-        bytes=writer.counts.bytes,
-        requests=writer.counts.requests,
-        retries=writer.counts.retries,
+        bytes=sent.bytes,
+        requests=sent.requests,
+        retries=sent.retries,
         resumed_members=resumed,
         refused_lines=len(ledger.refused),
-        connections=writer.level.highest,
+        connections=sent.connections,
         seconds=round(time.monotonic() - started, 3),
         untouched=untouched,
     ).write(bucket, own.manifest(STAGE))
@@ -255,78 +256,27 @@ def _keep_untouched(
     return keep_untouched(sides, intent.found, own)
 
 
-def _members(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[Member, ...]:
-    """The index of what is to be sent."""
-    members = members_of(bucket, converted.members_key) if converted.points else ()
-    lines = sum(member.lines for member in members)
-    if lines != converted.points:
-        raise Permanent(
-            f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
-            where=bucket.uri(converted.members_key),
-            next_step="run the conversion of this window again",
-        )
-    return members
-
-
-def _write(
-    job: MigrationJob,
-    converted: LineProtocolManifest,
-    members: Sequence[Member],
-    bucket: ExportBucket,
-    target: Target,
-    ledger: Ledger,
-    policy: RetryPolicy,
-    progress: Listener | None,
-) -> Writer:
-    """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens.
-
-    A member with more lines than the job's batch_size now says is sent by several requests.
-    """
-    waiting = [(number, member) for number, member in enumerate(members) if number not in ledger.acknowledged]
-    writer = Writer(
-        target,
-        job.target_bucket,
-        job.write_connections,
-        policy,
-        batch_lines=job.batch_size,
-        compressed=job.compression is not None,
-    )
-    done = sum(members[number].lines for number in ledger.acknowledged)
+def _send(load: Load, shipment: Shipment, ledger: Ledger, progress: Listener | None) -> Sent:
+    """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens."""
+    waiting = [number for number in range(len(shipment.lines)) if number not in ledger.acknowledged]
+    done = sum(shipment.lines[number] for number in ledger.acknowledged)
+    window, points = load.converted.window.key, load.converted.points
 
     def delivered(each: Delivered) -> None:
         nonlocal done
         ledger.add(each)
+        if shipment.keeps_each:
+            ledger.write()
         done += each.lines
         if progress:
-            progress(Progress(STAGE, converted.window.key, done, converted.points, writer.counts.bytes))
+            progress(Progress(STAGE, window, done, points, shipment.sent_bytes))
 
     ledger.begin(len(waiting))
     try:
-        writer.write(_bodies(bucket, waiting, policy), delivered)
+        return shipment.send(waiting, ledger, delivered)
     except BaseException:
         ledger.write()
         raise
-    return writer
-
-
-def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy: RetryPolicy) -> Iterator[Body]:
-    """Members as they lie in their parts; a stream from S3 that breaks is begun again where it broke."""
-    position, failures = 0, 0
-    while position < len(waiting):
-        rest = waiting[position:]
-        try:
-            for (number, wanted), (member, content) in zip(
-                rest, read_members(bucket, [member for _, member in rest]), strict=True
-            ):
-                if member != wanted:
-                    raise Permanent("members.json is not in the order of its parts", where=bucket.uri(member.part))
-                yield Body(number, content, member.lines, member.text_bytes)
-                position, failures = position + 1, 0
-        except Transient:
-            failures += 1
-            if failures > policy.attempts:
-                raise
-            time.sleep(min(policy.base_s, 5.0))
 
 
 def _keep_refused(bucket: ExportBucket, own: WindowPlace, ledger: Ledger) -> None:

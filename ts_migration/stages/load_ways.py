@@ -86,6 +86,8 @@ class Shipment(Protocol):
     """Of each member."""
     keeps_each: bool
     """Whether each member is so long that its acknowledgement is kept at once."""
+    sent_bytes: int
+    """Of the requests that were acknowledged so far."""
 
     def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
         """Send some members; `on_delivered` is called for each as soon as it is durable, one call at a time.
@@ -130,9 +132,7 @@ class LoadWay(Protocol):
     def spoiled(self, bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
         """URIs of files that are not what the conversion wrote; those that are gone are not among them."""
 
-    def blocks_at(
-        self, bucket: ExportBucket, converted: LineProtocolManifest, times: Iterable[int]
-    ) -> Iterator[Block]:
+    def blocks_at(self, bucket: ExportBucket, converted: LineProtocolManifest, times: Iterable[int]) -> Iterator[Block]:
         """Points that the files hold at these times, ns.
 
         Raises:

@@ -21,7 +21,7 @@ from ts_migration.line_protocol.rewrites import Said
 from ts_migration.manifests import Part
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.conversion_digest import Sums
-from ts_migration.stages.shard_index import INDEX_NAME, ShardFile, ShardIndex
+from ts_migration.stages.shard_index import ShardFile, ShardIndex
 from ts_migration.windows import Window, iso
 
 BATCH_ROWS = 1_000_000
@@ -157,7 +157,7 @@ class ShardsWriter:
             return
         if self._made is not None:
             self._made.result()
-        key = f"{self.prefix}{iso(self._groups[number].start_ns).replace(":", "")}/{self._number:05d}.tsm"
+        key = f"{self.prefix}{iso(self._groups[number].start_ns).replace(':', '')}/{self._number:05d}.tsm"
         self._number += 1
         self._made = self._maker.submit(self._make, key, self._groups[number], waiting, number)
 

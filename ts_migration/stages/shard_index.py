@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ts_migration.errors import Permanent
 from ts_migration.influxdb.shard_batches import batches_of
-from ts_migration.influxdb.tsm.columns import TsmColumn
-from ts_migration.influxdb.tsm.reader import read_tsm
+from ts_migration.influxdb.tsm.reader import read_stretches
 from ts_migration.manifests import LineProtocolManifest, Manifest, read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.validation.digest import PointDigest
@@ -72,14 +71,13 @@ def read_shard_index(bucket: ExportBucket, converted: LineProtocolManifest) -> S
     return found
 
 
-def checked(body: bytes, file: ShardFile, window: Window, measurement: str, where: str) -> tuple[TsmColumn, ...]:
+def require_as_exported(body: bytes, file: ShardFile, window: Window, where: str) -> None:
     """Decode a shard file and compare it with its record: a server takes a broken one and hides good points by it.
 
     Args:
         body: the object's bytes.
         file: its record.
         window: whose points it holds.
-        measurement: of its series.
         where: of the object, for the errors.
 
     Raises:
@@ -94,18 +92,18 @@ def checked(body: bytes, file: ShardFile, window: Window, measurement: str, wher
             where=where,
             next_step=again,
         )
-    columns = read_tsm(body)
-    inside = Window(max(file.start_ns, window.start_ns), min(file.end_ns, window.end_ns))
-    outside = sum(int(np.count_nonzero((c.times < inside.start_ns) | (c.times >= inside.end_ns))) for c in columns)
-    if outside:
-        raise Permanent(
-            f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
-            where=where,
-            next_step=again,
-        )
+    inside = Window(max(file.start_ns, window.start_ns), min(file.end_ns, window.end_ns), window.key)
     digest = PointDigest(window.start_ns, window.end_ns)
-    for batch in batches_of(columns, measurement):
-        digest.add_batch(batch)
+    for column in read_stretches(body):
+        outside = int(np.count_nonzero((column.times < inside.start_ns) | (column.times >= inside.end_ns)))
+        if outside:
+            raise Permanent(
+                f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
+                where=where,
+                next_step=again,
+            )
+        for batch in batches_of((column,)):
+            digest.add_batch(batch)
     values = sum(digest.counts.values())
     if (digest.lanes, values) != (file.lanes, file.values):
         raise Permanent(
@@ -113,7 +111,6 @@ def checked(body: bytes, file: ShardFile, window: Window, measurement: str, wher
             where=where,
             next_step=again,
         )
-    return columns
 
 
 def parts_to_read(files: Iterable[ShardFile], times: Iterable[int]) -> Iterator[ShardFile]:

@@ -19,13 +19,12 @@ from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.line_protocol.rewrites import say
 from ts_migration.manifests import ExportManifest, LineProtocolManifest, LoadManifest
 from ts_migration.objects import ExportBucket
-from ts_migration.stages.written_lines import lines_at
+from ts_migration.stages.ways import way_made
 from ts_migration.timestream.points import rows_of_points
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.schema import TableSchema
 from ts_migration.timestream.unload import IncompleteUnload, manifest_files
 from ts_migration.validation.point_values import BlockPoints, FramePoints, Keep
-from ts_migration.validation.refused_lines import refused_blocks
 from ts_migration.validation.trails import NOTHING, Place, Seen, Suspect, Trail
 from ts_migration.validation.untouched import NONE, Untouched
 from ts_migration.windows import Window
@@ -167,8 +166,8 @@ def _in_export(places: Places, suspects: Sequence[Suspect]) -> Sightings:
 def _in_line_protocol(places: Places, suspects: Sequence[Suspect]) -> Sightings:
     found = BlockPoints(_only(suspects))
     times = [suspect.time_ns for suspect in suspects]
-    for line in lines_at(places.sides.bucket, places.sides.converted, times):
-        found.add(refused_blocks([line.decode("utf-8", "surrogateescape")]))
+    converted = places.sides.converted
+    found.add(way_made(converted).blocks_at(places.sides.bucket, converted, times))
     return _seen(found)
 
 
