@@ -51,19 +51,12 @@ def _of_field(
 ) -> Iterator[SeriesBatch]:
     """Batches of about so many points; keys that lie side by side are cut out in one."""
     ends = np.cumsum(lengths[chosen])
-    cuts = np.searchsorted(ends, np.arange(_POINTS, int(ends[-1]) + _POINTS, _POINTS)) + 1 if len(ends) else []
-    first = 0
-    for cut in np.unique(np.minimum(cuts, len(chosen))).tolist():
-        part = chosen[first:cut]
-        first = cut
-        if not len(part):
-            continue
+    cuts = np.unique(np.searchsorted(ends, np.arange(_POINTS, int(ends[-1]) + _POINTS, _POINTS)) + 1)
+    for part in np.split(chosen, cuts[cuts < len(chosen)]):
         rows = _rows(column.offsets[part], lengths[part])
-        kind = _FIELD_TYPES[column.kind]
-        values = BlockColumn(field, kind, _values(column, rows))
-        yield SeriesBatch(
-            tuple(series[at] for at in part.tolist()), lengths[part].astype(np.int64), column.times[rows], (values,)
-        )
+        values = BlockColumn(field, _FIELD_TYPES[column.kind], _values(column, rows))
+        of_keys = tuple(series[at] for at in part.tolist())
+        yield SeriesBatch(of_keys, lengths[part].astype(np.int64), column.times[rows], (values,))
 
 
 def _rows(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Any:
@@ -75,8 +68,9 @@ def _rows(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Any:
 
 
 def _values(column: TsmColumn, rows: Any) -> npt.NDArray[Any]:
-    if column.kind is not FieldKind.STRING:
-        return column.values[rows]  # type: ignore[return-value]
+    if not isinstance(column.values, pa.Array):
+        values: npt.NDArray[Any] = column.values[rows]
+        return values
     chosen = column.values[rows] if isinstance(rows, slice) else column.values.take(pa.array(rows))
     result = np.empty(len(chosen), object)
     result[:] = [_text(value) for value in chosen.to_pylist()]

@@ -154,17 +154,12 @@ class _Files:
         generation = self._generation(resumed=bool(ledger.acknowledged))
         for shard in sorted(set(shards.values())):
             retrying(lambda shard=shard: settle_writes(self.load.target, shard), self.load.policy)  # type: ignore[misc]
-        self.restorer.restore(
-            (
-                FileToSend(
-                    number, shards[number], self._name(generation, number), self.lines[number], self._reader(number)
-                )
-                for number in numbers
-            ),
-            on_delivered,
-        )
+        self.restorer.restore((self._file(number, shards[number], generation) for number in numbers), on_delivered)
         counts = self.restorer.counts
         return Sent(counts.bytes, counts.requests, counts.retries, self.restorer.highest)
+
+    def _file(self, number: int, shard: int, generation: int) -> FileToSend:
+        return FileToSend(number, shard, self._name(generation, number), self.lines[number], self._reader(number))
 
     def _shard_of(self, file: ShardFile) -> int:
         found = self.restored.shard_of(file.start_ns, file.end_ns) if self.restored else None

@@ -1,7 +1,7 @@
 """The load stage: one window's members to the bucket, by a ledger, and its manifest last.
 
-A window whose manifest still stands is left alone. How members are sent is the affair of the window's way (`load_ways`);
-whether what came out is right is for the checks.
+A window whose manifest still stands is left alone. How members are sent is the affair of the window's way
+(`load_ways`); whether what came out is right is for the checks.
 """
 
 import time

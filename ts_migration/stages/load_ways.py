@@ -86,8 +86,10 @@ class Shipment(Protocol):
     """Of each member."""
     keeps_each: bool
     """Whether each member is so long that its acknowledgement is kept at once."""
-    sent_bytes: int
-    """Of the requests that were acknowledged so far."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of the requests that were acknowledged so far."""
 
     def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
         """Send some members; `on_delivered` is called for each as soon as it is durable, one call at a time.

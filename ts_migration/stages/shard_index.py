@@ -45,7 +45,7 @@ class ShardFile(BaseModel):
 
 
 class ShardIndex(Manifest):
-    """All shard files of a window, in the order in which they are sent: of two values of a point the later file's stays."""
+    """All shard files of a window, in their order: of two values of a point the later file's stays."""
 
     stage: Literal["shard_index"] = "shard_index"
     shard_group_s: int
