@@ -56,12 +56,18 @@ class FaultKind(StrEnum):
     """The query needs more memory than the service gives: a shorter window may pass."""
     QUERY_TIMED_OUT = "query-timed-out"
     """The query takes longer than the service allows: a shorter window may pass."""
+    RESTORE_UNCHECKED = "restore-unchecked"
+    """InfluxDB takes whatever file it is given, as real servers do: of a broken one nothing can be read afterwards."""
+    RESTORE_BROKEN_FILE = "restore-broken-file"
+    """The same, and the file breaks on its way: it is taken, and its points are not there."""
 
 
 UNLOAD_KINDS = frozenset(kind for kind in FaultKind if kind.value.startswith("unload-"))
 """What befalls an UNLOAD as a whole: its requests are answered as ever, its files are not what they should be."""
+RESTORE_KINDS = frozenset({FaultKind.RESTORE_UNCHECKED, FaultKind.RESTORE_BROKEN_FILE})
+"""What befalls a file that is restored: the request is answered as ever."""
 TIMESTREAM_KINDS = UNLOAD_KINDS | {FaultKind.QUERY_OUT_OF_MEMORY, FaultKind.QUERY_TIMED_OUT}
-REQUEST_KINDS = frozenset(FaultKind) - UNLOAD_KINDS
+REQUEST_KINDS = frozenset(FaultKind) - UNLOAD_KINDS - RESTORE_KINDS
 """What befalls a single request."""
 
 _REFUSALS = (FaultKind.THROTTLE, FaultKind.UNAVAILABLE)
@@ -105,9 +111,9 @@ class FaultRule:
             raise ConfigurationError(problems, where=_SCOPE)
 
     def _problems(self) -> Iterable[str]:
-        if self.kind in TIMESTREAM_KINDS and self.service is not FaultyService.TIMESTREAM:
-            allowed = ", ".join(kind for kind in FaultKind if kind not in TIMESTREAM_KINDS)
-            yield f"{self.service} knows no {self.kind}; allowed: {allowed}"
+        known = kinds_of(self.service)
+        if self.kind not in known:
+            yield f"{self.service} knows no {self.kind}; allowed: {', '.join(known)}"
         if self.times is not None and self.times < 1:
             yield f"times = {self.times}: not allowed; allowed: 1 or more, or none for ever"
         if self.every < 1:
@@ -139,6 +145,13 @@ class FaultRule:
     def same_place(self, other: "FaultRule") -> bool:
         """Whether setting one replaces the other."""
         return (self.service, self.kind, self.on) == (other.service, other.kind, other.on)
+
+
+def kinds_of(service: FaultyService) -> tuple[FaultKind, ...]:
+    """What can go wrong with a service."""
+    foreign = {FaultyService.TIMESTREAM: RESTORE_KINDS, FaultyService.INFLUXDB: TIMESTREAM_KINDS}
+    absent = foreign.get(service, RESTORE_KINDS | TIMESTREAM_KINDS)
+    return tuple(kind for kind in FaultKind if kind not in absent)
 
 
 def rules_file(data: Path) -> Path:

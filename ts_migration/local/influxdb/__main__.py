@@ -17,6 +17,7 @@ import uvicorn
 from ts_migration.local.faults.active import ActiveFaults
 from ts_migration.local.faults.dialects import DIALECTS
 from ts_migration.local.faults.middleware import FaultInjection
+from ts_migration.local.faults.restores import restore_fault
 from ts_migration.local.faults.rules import FaultyService
 from ts_migration.local.influxdb.control.catalog import Catalog
 from ts_migration.local.influxdb.control.resources import NANOSECONDS
@@ -77,7 +78,10 @@ def main(arguments: list[str]) -> None:
     catalog = Catalog(options.data / "catalog.json")
     _onboard(catalog, options)
     engine = Engine(options.data / "buckets")
-    services = Services(catalog, engine, options.version, time.time_ns(), time.time_ns)
+    faults = ActiveFaults(options.faults)
+    services = Services(
+        catalog, engine, options.version, time.time_ns(), time.time_ns, lambda label: restore_fault(label, faults)
+    )
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,7 +93,7 @@ def main(arguments: list[str]) -> None:
     stop = threading.Event()
     threading.Thread(target=_enforce_retention, args=(services, stop), name="retention", daemon=True).start()
     config = uvicorn.Config(
-        FaultInjection(InfluxApplication(services), DIALECTS[FaultyService.INFLUXDB], ActiveFaults(options.faults)),
+        FaultInjection(InfluxApplication(services), DIALECTS[FaultyService.INFLUXDB], faults),
         http="httptools",
         loop="asyncio",
         log_level="warning",

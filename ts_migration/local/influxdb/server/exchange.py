@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ts_migration.local.faults.rules import FaultKind
 from ts_migration.local.influxdb.answer import Answer
 from ts_migration.local.influxdb.control.catalog import Catalog
 from ts_migration.local.influxdb.control.refusals import Refusal
@@ -27,6 +28,8 @@ class Services:
     version: str
     started_ns: int
     clock: Callable[[], int]
+    restores: Callable[[str], FaultKind | None] = lambda _label: None
+    """What goes wrong with a restore, by its method and path: faults of files are injected here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ts_migration.local.influxdb.server import (
     health_routes,
     organization_routes,
     querying,
+    restoring,
     writing,
 )
 from ts_migration.local.influxdb.server.exchange import Handler
@@ -32,6 +33,10 @@ _ROUTES: dict[str, dict[str, Handler]] = {
     "/api/v2/me": {"GET": organization_routes.me},
     "/api/v2/users": {"GET": organization_routes.list_users},
     "/api/v2/buckets": {"GET": bucket_routes.list_all, "POST": bucket_routes.create},
+    "/api/v2/restore/bucketMetadata": {"POST": restoring.restore_bucket},
+    "/api/v2/restore/shards/{id}": {"POST": restoring.restore_shard},
+    "/api/v2/backup/metadata": {"GET": restoring.backup_metadata},
+    "/api/v2/backup/shards/{id}": {"GET": restoring.backup_shard},
     "/api/v2/buckets/{id}": {
         "GET": bucket_routes.find,
         "PATCH": bucket_routes.update,

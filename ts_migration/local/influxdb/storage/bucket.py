@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ts_migration.influxdb.tsm.columns import TsmColumn
 from ts_migration.local.influxdb.line_protocol.batch import Batch
 from ts_migration.local.influxdb.line_protocol.go_text import to_text
 from ts_migration.local.influxdb.points import MIN_TIME_NS
@@ -22,6 +23,7 @@ from ts_migration.local.influxdb.storage.records import Deleted, Written, decode
 from ts_migration.local.influxdb.storage.runs import FieldId, Part, PartColumn, Run, merge, without
 from ts_migration.local.influxdb.storage.segments import Segment, read_segment, write_segment
 from ts_migration.local.influxdb.storage.series_ids import SeriesIds
+from ts_migration.local.influxdb.storage.shard_files import columns_of
 from ts_migration.local.influxdb.storage.shard_groups import ShardGroup, ShardGroups
 from ts_migration.local.influxdb.storage.snapshot import Snapshot
 from ts_migration.local.influxdb.storage.wal import WriteAheadLog, log_path, read_log, sync_directory
@@ -284,7 +286,7 @@ class Bucket:
             touched.add(segment.measurement)
             gone.append(segment.path)
             if run is not None:
-                replaced.append(self._write(segment.measurement, run))
+                replaced.append(self._write(segment.measurement, run, tag_of(segment.path)))
         self._segments = replaced
         self._forget_types(touched, start_ns, stop_ns)
         if gone:
@@ -351,7 +353,12 @@ class Bucket:
         return fresh
 
     def _compact(self) -> None:
-        """Merge segments that overlap in time; called with maintenance held, so that nothing else replaces segments."""
+        """Merge segments that overlap in time; called with maintenance held, so that nothing else replaces segments.
+
+        Not among restored files: which of them comes after which is told by their names.
+        """
+        if any(tag_of(segment.path) for segment in self._segments):
+            return
         for group in overlapping(self._segments):
             with self._lock:
                 rank = self._ids.rank()
@@ -364,11 +371,11 @@ class Bucket:
             for path in old:
                 path.unlink()
 
-    def _write(self, measurement: str, run: Run) -> Segment:
+    def _write(self, measurement: str, run: Run, tag: str = "") -> Segment:
         with self._lock:
             number, self._next_file = self._next_file, self._next_file + 1
             keys = [self._ids.keys[one] for one in run.series.tolist()]
-        path = self._directory / f"segment-{number:08d}.arrow"
+        path = self._directory / f"segment-{number:08d}{tag}.arrow"
         write_segment(path, measurement, run, keys)
         return read_segment(path, self._ids)
 
@@ -386,6 +393,65 @@ class Bucket:
         write_manifest(self._directory, manifest)
         self._segments, self._first_log = segments, first_log
 
+    # Restored files
+
+    def declare(self, groups: list[ShardGroup]) -> None:
+        """Make shard groups before any point of them arrives; durable on return."""
+        with self._maintenance, self._lock:
+            for group in groups:
+                self._groups.add(group)
+            self._save(self._segments)
+
+    def groups(self) -> list[ShardGroup]:
+        """The shard groups that there are, in time order."""
+        with self._lock:
+            return self._groups.all()
+
+    def stored(self, group: ShardGroup) -> list[TsmColumn]:
+        """What a shard group holds, as the columns of a file; what is in memory becomes a segment first."""
+        self.flush()
+        snapshot = self.snapshot()
+        merged = []
+        for runs in snapshot.runs.values():
+            found = [part for run in runs if (part := run.part(slice(None), group.start, group.end - 1, None))]
+            run = merge(found, snapshot.rank) if found else None
+            merged += [run] if run else []
+        with self._lock:
+            keys = list(self._ids.keys)
+        return columns_of(merged, keys)
+
+    def restore(self, group: ShardGroup, name: str, keys: list[bytes], parts: list[Part]) -> None:
+        """Put a file's points into a shard group, in place of those of the file of this name; durable on return.
+
+        Of two values of a point that of the file with the later name counts. What was written before comes before all
+        of them unless they were there first: it becomes a file now, as a real server reopens a shard that it restores.
+
+        Args:
+            group: the shard group.
+            name: of the file.
+            keys: series keys.
+            parts: points; their series are positions in `keys`.
+        """
+        self.flush()
+        tag = f"@{group.start}@{name}"
+        with self._maintenance, self._lock:
+            own = [self._renumbered(part, keys) for part in parts]
+            rank = self._ids.rank()
+            fresh: list[Segment] = []
+            for measurement, found in self._by_measurement(own).items():
+                run = merge(found, rank)
+                if run is not None:
+                    fresh.append(self._write(measurement, run, tag))
+                    for field, type_ in run.columns:
+                        self._types.pin(group.start, measurement, field, type_)
+            old = [segment for segment in self._segments if tag_of(segment.path) == tag]
+            left = [segment for segment in self._segments if tag_of(segment.path) != tag]
+            later = (at for at, segment in enumerate(left) if _is_later(tag_of(segment.path), tag))
+            at = next(later, len(left))
+            self._save([*left[:at], *fresh, *left[at:]])
+            for segment in old:
+                segment.path.unlink()
+
     def expire(self, before_ns: int) -> None:
         """Drop the shard groups that ended before this time, as retention does, with their types."""
         with self._maintenance, self._lock:
@@ -394,6 +460,17 @@ class Bucket:
                     self.delete_where(lambda _name, _tags: True, max(group.start, MIN_TIME_NS), group.end - 1)
                     self._types.forget(group.start)
                     self._groups.remove(group)
+
+
+def tag_of(path: Path) -> str:
+    """Shard group and name of the restored file that a segment is of, "" of any other segment."""
+    _, at, rest = path.name.removesuffix(".arrow").partition("@")
+    return at + rest
+
+
+def _is_later(tag: str, than: str) -> bool:
+    """Whether a restored file of the same shard group comes after another."""
+    return tag.rpartition("@")[0] == than.rpartition("@")[0] and tag > than
 
 
 def _outcome(judgement: Judgement, beyond_retention: int) -> PartialWrite | str | None:

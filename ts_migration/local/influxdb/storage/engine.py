@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from ts_migration.local.influxdb.storage.bucket import Bucket
+from ts_migration.local.influxdb.storage.shard_numbers import ShardNumbers
 
 
 class Engine:
@@ -15,6 +16,8 @@ class Engine:
         self._lock = threading.Lock()
         self._open: dict[str, Bucket] = {}
         directory.mkdir(parents=True, exist_ok=True)
+        self.shards = ShardNumbers(directory / "shards.json")
+        """Ids by which backups and restores name shard groups."""
 
     def bucket(self, bucket_id: str) -> Bucket:
         """The points of a bucket, an empty one if it has none yet."""
