@@ -119,7 +119,7 @@ class _EmptyGraph:
             event.event_specific_data for event in events if event.event_type_value == "ASSET_CHECK_EVALUATION"
         ]
         partitions = partitions_of(job.grid)
-        chain = (self._names.export_files, self._names.line_protocol_files, self._names.influxdb_bucket)
+        chain = (self._names.export_files, self._names.converted_files, self._names.influxdb_bucket)
         assets = [self._asset(key, chain[at - 1 : at], partitions, made[key]) for at, key in enumerate(chain)]
         window_job = dg.define_asset_job("window", selection=dg.AssetSelection.assets(*chain))
         definitions = dg.Definitions(

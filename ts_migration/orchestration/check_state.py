@@ -128,10 +128,7 @@ def failed_table_checks(instance: dg.DagsterInstance, names: TableNames) -> tupl
 
 def _chained_partitions(instance: dg.DagsterInstance, names: TableNames) -> frozenset[str]:
     """Partitions whose load was made from the newest conversion, and that from the newest export."""
-    exports, conversions, loads = (
-        latest_versions(instance, asset)
-        for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket)
-    )
+    exports, conversions, loads = (latest_versions(instance, asset) for asset in names.stages)
     return frozenset(
         key
         for key, load in loads.items()

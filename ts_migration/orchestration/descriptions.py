@@ -24,8 +24,24 @@ source holds nothing.
 {SAME_IN_ALL}{NEXT}"""
 
 
-def line_protocol_files(job: MigrationJob) -> str:
-    """Of the line protocol files."""
+def converted_files(job: MigrationJob) -> str:
+    """Of the files that are loaded."""
+    return _shard_files(job) if job.load == "bulk" else _line_protocol_files(job)
+
+
+def _shard_files(job: MigrationJob) -> str:
+    return f"""The window of `{job.source}` as files of InfluxDB's own shards (TSM).
+
+One file holds a batch of rows of one shard group, by series and time.
+
+**How to read it**: `rows` = `points` + `merged` + `quarantined` + `empty`, to the row. What is quarantined is the same
+as for a load by line protocol: `ts-migration quarantine list` shows the rows with their reasons, and a window with any
+is passed, not proven. `members` are files; each is decoded and compared with the digest of its rows before it is sent.
+`text bytes` are those of the files.
+{SAME_IN_ALL}{NEXT}"""
+
+
+def _line_protocol_files(job: MigrationJob) -> str:
     return f"""The window of `{job.source}` as InfluxDB line protocol: gzip members, each the body of one write request.
 
 **How to read it**: `rows` = `points` + `merged` + `quarantined` + `empty`, to the row. `quarantined` rows cannot be

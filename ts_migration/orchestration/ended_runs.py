@@ -55,11 +55,11 @@ def ended_runs(instance: dg.DagsterInstance, config: MigrationConfig, since: flo
 def _ended(instance: dg.DagsterInstance, record: RunRecord, slug: str, names: TableNames) -> EndedRun:
     run = record.dagster_run
     metadata: dict[str, int] = {}
-    for asset, wanted in ((names.line_protocol_files, ("rows", "quarantined")), (names.influxdb_bucket, ("points",))):
-        for event in events_of(instance, run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
-            if event.asset_key == asset:
-                found = event.step_materialization_data.materialization.metadata
-                metadata |= {name: int(str(found[name].value)) for name in wanted if name in found}
+    converted = dict.fromkeys(names.conversions, ("rows", "quarantined"))
+    for event in events_of(instance, run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
+        wanted = converted.get(event.asset_key, ("points",) if event.asset_key == names.influxdb_bucket else ())  # type: ignore[arg-type]
+        found = event.step_materialization_data.materialization.metadata
+        metadata |= {name: int(str(found[name].value)) for name in wanted if name in found}
     checks = [
         event.asset_check_evaluation_data
         for event in events_of(instance, run.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)

@@ -14,13 +14,13 @@ import dagster as dg
 from ts_migration.orchestration.job_heart import Heart, InFlight, heart_of, lives
 from ts_migration.orchestration.job_record import JobEnd, JobRecord
 from ts_migration.orchestration.liveness import UNFINISHED
-from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG, TableNames
+from ts_migration.orchestration.names import CONVERTED_FILES, JOB_ID_TAG, PARTITION_TAG, TableNames
 
 RECENT = 10
 """Windows that the rate of now is taken from."""
 _STEPS = {
     "export_files": "export",
-    "line_protocol_files": "conversion",
+    **dict.fromkeys(CONVERTED_FILES.values(), "conversion"),
     "influxdb_bucket": "load",
     "migrated": "roll-up",
 }
@@ -154,14 +154,14 @@ class _Load:
 
 def _loads(instance: dg.DagsterInstance, names: TableNames, record: JobRecord, run_ids: set[str]) -> list[_Load]:
     """What the job's runs converted, oldest first: a row becomes a point there."""
-    wanted = dg.AssetRecordsFilter(
-        names.line_protocol_files,
-        after_timestamp=record.began - 1.0,
-        before_timestamp=record.ended and record.ended + 1.0,
-    )
-    records = instance.fetch_materializations(wanted, limit=5_000).records
+    records: list[dg.EventLogRecord] = []
+    for asset in names.conversions:
+        wanted = dg.AssetRecordsFilter(
+            asset, after_timestamp=record.began - 1.0, before_timestamp=record.ended and record.ended + 1.0
+        )
+        records += instance.fetch_materializations(wanted, limit=5_000).records
     found = []
-    for each in reversed(records):
+    for each in sorted(records, key=lambda each: each.storage_id):
         event = each.asset_materialization
         if each.run_id in run_ids and event is not None:
             rows, points = (int(str(event.metadata[name].value)) for name in ("rows", "points"))

@@ -16,7 +16,7 @@ def window_job(config: MigrationConfig, job: MigrationJob) -> Job:
     names = TableNames.of(config, job)
     return dg.define_asset_job(
         names.job,
-        selection=dg.AssetSelection.assets(names.export_files, names.line_protocol_files, names.influxdb_bucket),
+        selection=dg.AssetSelection.assets(*names.stages),
         partitions_def=partitions_of(job.grid),
         tags=catalog_tags(job),
         description=(

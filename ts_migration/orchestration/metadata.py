@@ -36,7 +36,7 @@ def export_metadata(manifest: ExportManifest, bucket: ExportBucket, place: Windo
     }
 
 
-def line_protocol_metadata(manifest: LineProtocolManifest, bucket: ExportBucket, place: WindowPlace) -> Metadata:
+def conversion_metadata(manifest: LineProtocolManifest, bucket: ExportBucket, place: WindowPlace) -> Metadata:
     """What the conversion of a window did."""
     return {
         **_common(manifest, bucket, place, "line_protocol"),
@@ -52,7 +52,7 @@ def line_protocol_metadata(manifest: LineProtocolManifest, bucket: ExportBucket,
         "bytes": manifest.bytes,
         "text bytes": manifest.text_bytes,
         "members": sum(part.members for part in manifest.parts),
-        "objects": bucket.uri(place.line_protocol),
+        "objects": bucket.uri(manifest.members_key.rpartition("/")[0] + "/"),
         "rows/s": _rate(manifest.rows, manifest.seconds),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.manifests import LoadName
 from ts_migration.validation.table import TableCheck
 from ts_migration.validation.verdict import Check
 
@@ -39,6 +40,9 @@ WRITE_POOL = "influxdb_write"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 
+CONVERTED_FILES: dict[LoadName, str] = {"line_protocol": "line_protocol_files", "bulk": "shard_files"}
+"""How a job is loaded -> the asset of what it is loaded from."""
+
 EXPORT_SCHEMA_CHECK = "export_schema"
 CONVERSION_CHECK = "conversion"
 WINDOW_CHECKS = tuple(check.value for check in Check)
@@ -64,6 +68,8 @@ class TableNames:
     """Every Dagster name of one job's table."""
 
     prefix: tuple[str, ...]
+    files: str = "line_protocol_files"
+    """Last part of the key of a window's converted files, see `CONVERTED_FILES`."""
     group: str = ""
     """Asset group: the UI cuts long names in the middle, so the database is left out unless two tables need it."""
 
@@ -73,7 +79,8 @@ class TableNames:
         prefix = config.key_prefix(job)
         short = "__".join(prefix[1:])
         taken = ["__".join(config.key_prefix(other)[1:]) for other in config.migration_jobs]
-        return cls(prefix, short if taken.count(short) == 1 and short != REPORT_GROUP else "__".join(prefix))
+        group = short if taken.count(short) == 1 and short != REPORT_GROUP else "__".join(prefix)
+        return cls(prefix, CONVERTED_FILES[job.load], group)
 
     @property
     def joined(self) -> str:
@@ -86,9 +93,19 @@ class TableNames:
         return dg.AssetKey([*self.prefix, "export_files"])
 
     @property
-    def line_protocol_files(self) -> dg.AssetKey:
-        """Line protocol files of a window."""
-        return dg.AssetKey([*self.prefix, "line_protocol_files"])
+    def converted_files(self) -> dg.AssetKey:
+        """Files of a window as they are loaded: line protocol, or shards."""
+        return dg.AssetKey([*self.prefix, self.files])
+
+    @property
+    def conversions(self) -> tuple[dg.AssetKey, ...]:
+        """What conversions of the table may have materialised: a job may be switched from one load to another."""
+        return tuple(dg.AssetKey([*self.prefix, files]) for files in CONVERTED_FILES.values())
+
+    @property
+    def stages(self) -> tuple[dg.AssetKey, ...]:
+        """The three assets of a window, upstream first."""
+        return self.export_files, self.converted_files, self.influxdb_bucket
 
     @property
     def influxdb_bucket(self) -> dg.AssetKey:
@@ -135,6 +152,6 @@ class TableNames:
         """All checks of a window: those of its export and its conversion, then the five of its load."""
         stages = (
             dg.AssetCheckKey(self.export_files, EXPORT_SCHEMA_CHECK),
-            dg.AssetCheckKey(self.line_protocol_files, CONVERSION_CHECK),
+            dg.AssetCheckKey(self.converted_files, CONVERSION_CHECK),
         )
         return (*stages, *self.window_checks)

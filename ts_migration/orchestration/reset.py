@@ -95,7 +95,7 @@ def take_back(instance: dg.DagsterInstance, names: TableNames, command: str, rep
     wanted: list[tuple[dg.AssetKey, str | None]] = [(names.migrated, None)] * is_materialized(instance, names.migrated)
     # What failed and was never materialised is taken back too: it would read as failed for ever.
     failed = failed_attempts(instance, names)
-    for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket):
+    for asset in (names.export_files, *names.conversions, names.influxdb_bucket):
         wanted += [(asset, key) for key in sorted(standing_partitions(instance, asset) | failed)]
     tags = {ROLLED_BACK_TAG: command, DATA_VERSION_TAG: ROLLED_BACK_VERSION}
     for number, (asset, partition) in enumerate(wanted, 1):

@@ -29,7 +29,7 @@ def failed_attempts(instance: dg.DagsterInstance, names: TableNames) -> frozense
     A cancelled attempt is none that failed, and neither is one that still runs.
     """
     attempts: dict[str, set[str]] = {}
-    for asset in (names.export_files, names.line_protocol_files, names.influxdb_bucket):
+    for asset in names.stages:
         tried = instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations(
             asset
         )

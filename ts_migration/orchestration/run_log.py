@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.events.log import EventLogEntry
 
-from ts_migration.orchestration.names import TableNames
+from ts_migration.orchestration.names import CONVERTED_FILES, TableNames
 
 STEPS = {
     "export_files": "export",
-    "line_protocol_files": "conversion",
+    **dict.fromkeys(CONVERTED_FILES.values(), "conversion"),
     "influxdb_bucket": "load",
     "migrated": "roll-up",
     "migration_report": "report",

@@ -47,8 +47,10 @@ class TableLoads:
 
     def look(self) -> None:
         """Read on."""
-        for record, found in self._new(self._names.line_protocol_files):
-            self._conversions.append(Conversion(record.run_id, _number(found, "rows"), _number(found, "quarantined")))
+        for asset in self._names.conversions:
+            for record, found in self._new(asset):
+                rows, quarantined = _number(found, "rows"), _number(found, "quarantined")
+                self._conversions.append(Conversion(record.run_id, rows, quarantined))
         for record, found in self._new(self._names.influxdb_bucket):
             self._loads.append(Load(record.run_id, record.timestamp, _number(found, "points")))
 

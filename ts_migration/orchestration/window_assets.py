@@ -1,4 +1,4 @@
-"""A table's three partitioned assets: export files, line protocol files, the loaded bucket. A partition is a window.
+"""A table's three partitioned assets: export files, converted files, the loaded bucket. A partition is a window.
 
 Each asset leases its window, calls the stage that does the work and returns what the stage's manifest says. No IO
 managers: terabytes of objects do not pass through Dagster. Rules of the business do not belong here.
@@ -12,7 +12,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Refused
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.orchestration import descriptions
-from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
+from ts_migration.orchestration.metadata import conversion_metadata, export_metadata, load_metadata
 from ts_migration.orchestration.names import (
     CONVERSION_CHECK,
     EXPORT_AGAIN_TAG,
@@ -46,7 +46,7 @@ def window_assets(config: MigrationConfig, job: MigrationJob, *, pools: bool = T
     names = TableNames.of(config, job)
     return [
         _export_files(config, job, names, UNLOAD_POOL if pools else None),
-        _line_protocol_files(config, job, names),
+        _converted_files(config, job, names),
         _influxdb_bucket(config, job, names, WRITE_POOL if pools else None),
     ]
 
@@ -106,29 +106,29 @@ def _export_files(
     return export_files
 
 
-def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
+def _converted_files(config: MigrationConfig, job: MigrationJob, names: TableNames) -> dg.AssetsDefinition:
     partitions = partitions_of(job.grid)
 
     @dg.asset(
-        key=names.line_protocol_files,
+        key=names.converted_files,
         deps=[names.export_files],
         partitions_def=partitions,
         group_name=names.group,
-        kinds={"s3", "polars"},
-        description=descriptions.line_protocol_files(job),
+        kinds={"s3", "polars", *(["tsm"] if job.load == "bulk" else [])},
+        description=descriptions.converted_files(job),
         owners=job.owners,
         tags=catalog_tags(job),
         check_specs=[
             dg.AssetCheckSpec(
                 CONVERSION_CHECK,
-                asset=names.line_protocol_files,
+                asset=names.converted_files,
                 partitions_def=partitions,
                 blocking=True,
                 description="rows = points + merged + quarantined + empty, to the row.",
             )
         ],
     )
-    def line_protocol_files(
+    def converted_files(
         context: dg.AssetExecutionContext, export_bucket: ExportBucketResource, influxdb: InfluxDBResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with window_run(context, config, job, export_bucket) as run:
@@ -138,12 +138,12 @@ def _line_protocol_files(config: MigrationConfig, job: MigrationJob, names: Tabl
             manifest = convert_window(job, run.table, run.window, mapping, run.bucket)
             verdict = conversion_verdict(manifest)
             return dg.MaterializeResult(
-                metadata=line_protocol_metadata(manifest, run.bucket, run.place),
+                metadata=conversion_metadata(manifest, run.bucket, run.place),
                 data_version=stage_version(manifest.digest, manifest.parent),
-                check_results=[verdict_result(names.line_protocol_files, verdict, CONVERSION_CHECK)],
+                check_results=[verdict_result(names.converted_files, verdict, CONVERSION_CHECK)],
             )
 
-    return line_protocol_files
+    return converted_files
 
 
 def _influxdb_bucket(
@@ -151,7 +151,7 @@ def _influxdb_bucket(
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=names.influxdb_bucket,
-        deps=[names.line_protocol_files],
+        deps=[names.converted_files],
         partitions_def=partitions_of(job.grid),
         group_name=names.group,
         kinds={"influxdb"},

@@ -67,7 +67,7 @@ def test_windows_that_nobody_migrated_are_counted_and_the_first_is_named(gate: G
 def test_a_check_that_did_not_run_shuts(gate: Gate, script: Script, instance: dg.DagsterInstance) -> None:
     names, job = script.names, script.definitions.resolve_implicit_global_asset_job_def()
     without_checks = job.get_subset(
-        asset_selection={names.export_files, names.line_protocol_files, names.influxdb_bucket},
+        asset_selection={names.export_files, names.converted_files, names.influxdb_bucket},
         asset_check_selection=set(names.required_checks) - {names.window_checks[1], names.window_checks[4]},
     )
     for key in (JANUARY, FEBRUARY, MARCH):

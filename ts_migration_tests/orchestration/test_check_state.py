@@ -70,8 +70,8 @@ def attempt(instance, partition, breaks=None):
         return one
 
     export = stage(NAMES.export_files)
-    convert = stage(NAMES.line_protocol_files, NAMES.export_files)
-    load = stage(NAMES.influxdb_bucket, NAMES.line_protocol_files)
+    convert = stage(NAMES.converted_files, NAMES.export_files)
+    load = stage(NAMES.influxdb_bucket, NAMES.converted_files)
     dg.materialize([export, convert, load], instance=instance, partition_key=partition, raise_on_error=False)
 
 
@@ -87,7 +87,7 @@ def test_a_window_that_failed_in_any_stage_has_failed_until_it_is_tried_again(in
 
 def test_a_window_whose_failed_attempt_was_taken_back_by_a_reset_has_not_failed(instance):
     attempt(instance, "2023-01-01", breaks="influxdb_bucket")
-    for asset in (NAMES.export_files, NAMES.line_protocol_files, NAMES.influxdb_bucket):
+    for asset in (NAMES.export_files, NAMES.converted_files, NAMES.influxdb_bucket):
         report(instance, asset, "2023-01-01", TAKEN_BACK)
     assert not table_state(instance, NAMES, DAYS.get_partition_keys()).failed
 

@@ -132,7 +132,7 @@ def test_the_window_job_leaves_the_roll_up_alone() -> None:
 
     selected = build_definitions(settings).resolve_job_def(names.job).asset_layer.selected_asset_keys
 
-    assert selected == {names.export_files, names.line_protocol_files, names.influxdb_bucket}
+    assert selected == {names.export_files, names.converted_files, names.influxdb_bucket}
 
 
 def test_a_job_without_validation_has_no_checks_of_its_windows_and_loads() -> None:

@@ -9,7 +9,7 @@ import yaml
 from ts_migration.config import parse_config
 from ts_migration.errors import ConfigurationError
 from ts_migration.objects import ExportBucket
-from ts_migration.orchestration.metadata import export_metadata, line_protocol_metadata, load_metadata
+from ts_migration.orchestration.metadata import conversion_metadata, export_metadata, load_metadata
 from ts_migration.orchestration.names import (
     DATABASE_TAG,
     JOB_NAME_TAG,
@@ -27,7 +27,7 @@ from ts_migration_tests.stages.manifests import window_manifests
 CONFIG = parse_config("migration_jobs:" + job("One Job").rstrip() + "\n    owners: ['team:grid', 'ana@ons.example']\n")
 JOB = CONFIG.migration_jobs[0]
 NAMES = TableNames.of(CONFIG, JOB)
-ASSETS = [NAMES.export_files, NAMES.line_protocol_files, NAMES.influxdb_bucket, NAMES.migrated]
+ASSETS = [NAMES.export_files, NAMES.converted_files, NAMES.influxdb_bucket, NAMES.migrated]
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_descriptions_explain_metadata_that_is_there(definitions: dg.Definitions
     bucket, place = ExportBucket(None, "b"), CONFIG.place(JOB).window(JOB.grid.keys[0])  # type: ignore[arg-type]
     shown = {
         NAMES.export_files: export_metadata(manifests.export, bucket, place),
-        NAMES.line_protocol_files: line_protocol_metadata(manifests.converted, bucket, place),
+        NAMES.converted_files: conversion_metadata(manifests.converted, bucket, place),
         NAMES.influxdb_bucket: load_metadata(manifests.loaded, bucket, place),
     }
     # Of the checks, of rules that this window needed none of, and names of other things than metadata.
@@ -90,7 +90,7 @@ def test_exports_and_loads_are_in_pools_that_an_instance_can_limit(definitions: 
     pools = {key: set(graph.get(key).pools or ()) for key in ASSETS}
     assert pools == {
         NAMES.export_files: {UNLOAD_POOL},
-        NAMES.line_protocol_files: set(),
+        NAMES.converted_files: set(),
         NAMES.influxdb_bucket: {WRITE_POOL},
         NAMES.migrated: set(),
     }

@@ -18,8 +18,6 @@ class ShardNumbers:
         self._shards: dict[int, tuple[str, ShardGroup]] = {}
         for number, bucket, start, end in found:
             self._shards[number] = (bucket, ShardGroup(start, end))
-            number: (bucket, ShardGroup(start, end)) for number, bucket, start, end in found
-        }
 
     def number_of(self, bucket_id: str, group: ShardGroup) -> int:
         """The number of a group, a new one if it has none."""
