@@ -18,7 +18,8 @@ Migration = dict[str, Any]
 TIMEOUT_S = 50
 ROLL_UP_S = 900
 """So long after a backfill `migrated` may be made: the roll-up sensor looks every 15 s, and its run waits its turn."""
-WINDOW_ASSETS = ("export_files", "line_protocol_files", "influxdb_bucket")
+WINDOW_ASSETS = ("export_files", "line_protocol_files", "shard_files", "influxdb_bucket")
+"""Assets of a window, upstream first; a table has line protocol or shards."""
 ENDED_WELL, ENDED_BADLY = {"COMPLETED_SUCCESS", "COMPLETED"}, {"COMPLETED_FAILED", "FAILED"}
 CANCELLED = {"CANCELED"}
 
@@ -111,7 +112,7 @@ def start(event: Event) -> Migration:
             "ts_migration/table": ".".join(table.split("/")[:2]),
         }
         params = {
-            "assetSelection": [_key(table, asset) for asset in WINDOW_ASSETS],
+            "assetSelection": [_key(table, asset) for asset in known[table]],
             "allPartitions": True,
             "title": f"Migrate {table}"[:100],
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
@@ -225,11 +226,12 @@ def _migration(event: Event) -> list[dict[str, str]]:
     return list(tables)
 
 
-def _tables() -> list[str]:
-    """Tables that Dagster's workspace can migrate, by the path that their assets share."""
+def _tables() -> dict[str, list[str]]:
+    """Tables that Dagster's workspace can migrate, by the path that their assets share, and the assets of a window."""
     nodes = _ask(TABLES)["assetNodes"]
     paths = [node["assetKey"]["path"] for node in nodes if node["isPartitioned"]]
-    return sorted("/".join(path[:-1]) for path in paths if path[-1] == WINDOW_ASSETS[0])
+    tables = sorted("/".join(path[:-1]) for path in paths if path[-1] == WINDOW_ASSETS[0])
+    return {table: [asset for asset in WINDOW_ASSETS if [*table.split("/"), asset] in paths] for table in tables}
 
 
 def _key(table: str, asset: str) -> dict[str, list[str]]:

@@ -136,7 +136,7 @@ def test_what_runs_load_is_added_up_once_however_often_it_is_looked_at(
     from ts_migration.orchestration import window_assets
 
     counts = {"rows": 10, "points": 9, "quarantined": 1}
-    for name in ("line_protocol_metadata", "load_metadata"):
+    for name in ("conversion_metadata", "load_metadata"):
         monkeypatch.setattr(window_assets, name, lambda *_: counts)
     command = Command(script, instance)
     monitor = Monitor(instance)
