@@ -444,4 +444,10 @@ def _bucket_problems(config: MigrationConfig) -> list[str]:
                         f"job {other.job_name!r}: {key}: bucket {job.target_bucket!r} is also the target of job "
                         f"{job.job_name!r}, with another value; allowed: the same value, or another bucket"
                     )
+            if job.target_bucket == other.target_bucket and "bulk" in (job.load, other.load):
+                problems.append(
+                    f"job {other.job_name!r}: target_bucket = {job.target_bucket!r}: is also the target of job "
+                    f"{job.job_name!r}, and load: bulk makes a bucket with the shards of one job; "
+                    f"allowed: a bucket of its own"
+                )
     return problems

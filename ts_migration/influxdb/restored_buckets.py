@@ -5,7 +5,8 @@ and a bucket that was made in any other way is refused. Requests are in `restori
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +21,7 @@ from ts_migration.objects import ExportBucket, restored_bucket_key
 from ts_migration.windows import Window, iso
 
 _LOOKS, _PAUSE_S = 10, 0.3
-"""How long a worker waits for what another one, which is just making the bucket, writes down."""
+"""How often and how long a worker waits for what another one, which is just making the bucket, writes down."""
 
 
 class RestoredShard(BaseModel):
@@ -34,19 +35,50 @@ class RestoredShard(BaseModel):
 
 
 class RestoredBucket(Manifest):
-    """A bucket that a job makes, or has made: then it has an id and shards."""
+    """A bucket that a job has made by a restore."""
 
     stage: Literal["restored_bucket"] = "restored_bucket"
     job: str
     org: str
     bucket: str
-    bucket_id: str = ""
+    bucket_id: str
     shard_group_s: int
-    shards: tuple[RestoredShard, ...] = ()
+    shards: tuple[RestoredShard, ...]
 
-    def shard_of(self, start_ns: int, end_ns: int) -> int | None:
-        """The shard of a group; None where there is none of exactly this stretch."""
-        return next((one.id for one in self.shards if (one.start_ns, one.end_ns) == (start_ns, end_ns)), None)
+    @property
+    def by_group(self) -> Mapping[ShardGroup, int]:
+        """The shard of each group."""
+        return {ShardGroup(one.start_ns, one.end_ns): one.id for one in self.shards}
+
+
+class RestoreBegun(Manifest):
+    """That a job is about to make a bucket: one of which nobody heard that it was made is known by it."""
+
+    stage: Literal["restore_begun"] = "restore_begun"
+    job: str
+    org: str
+    bucket: str
+
+
+@dataclass(frozen=True)
+class WantedBucket:
+    """The bucket that a job restores into.
+
+    Attributes:
+        job, name: of the job, and of the bucket.
+        whole: the job's range.
+        shard_group_s: duration of a shard group, seconds.
+    """
+
+    job: str
+    name: str
+    whole: Window
+    shard_group_s: int
+
+    @property
+    def groups(self) -> list[ShardGroup]:
+        """Shard groups of the whole range."""
+        return list(groups_of(self.whole, self.shard_group_s))
 
 
 def read_restored(bucket: ExportBucket, name: str) -> RestoredBucket | None:
@@ -55,21 +87,12 @@ def read_restored(bucket: ExportBucket, name: str) -> RestoredBucket | None:
 
 
 def ensure_restored(
-    job: str,
-    name: str,
-    whole: Window,
-    shard_group_s: int,
-    bucket: ExportBucket,
-    target: Target,
-    wait: Callable[[float], None] = time.sleep,
+    wanted: WantedBucket, bucket: ExportBucket, target: Target, wait: Callable[[float], None] = time.sleep
 ) -> BucketInfo:
-    """The bucket that a job restores into; made with the shard groups of its whole range unless it is there.
+    """The bucket, made with the shard groups of the job's whole range unless it is there.
 
     Args:
-        job: its name.
-        name: of the bucket.
-        whole: the job's range.
-        shard_group_s: duration of a shard group, seconds.
+        wanted: the bucket.
         bucket: the export bucket.
         target: InfluxDB.
         wait: between two looks at what another worker does.
@@ -78,67 +101,101 @@ def ensure_restored(
         Refused: the bucket exists and this job has not made it, or it lacks shards for the range.
         NotAnOperator: the token may not restore.
     """
-    record, there = read_restored(bucket, name), find(target, name)
-    plan = RestoredBucket(job=job, org=target.org, bucket=name, shard_group_s=shard_group_s)
-    groups = list(groups_of(whole, shard_group_s))
+    there = find(target, wanted.name)
     if there is None:
-        key = restored_bucket_key(name)
-        # Written first: a bucket of which nobody heard that it was made is known by it.
-        record = plan.write(bucket, key)
+        RestoreBegun(job=wanted.job, org=target.org, bucket=wanted.name).write(bucket, _begun_key(wanted.name))
         try:
-            made_id, shards = make_bucket(target, name, groups, shard_group_s)
+            made = make_bucket(target, wanted.name, wanted.groups, wanted.shard_group_s)
         except BucketThere:
-            there = find(target, name)
+            # Another worker was quicker, or the answer to an earlier request was lost.
+            there = find(target, wanted.name)
         else:
-            _made(plan, made_id, shards).write(bucket, key)
-            return _described(target, name)
-    if there is None:
-        raise Refused(f"the bucket {name!r} comes and goes", where=target.url, next_step="run it again")
-    for _ in range(_LOOKS):
-        if record is not None and record.bucket_id == there.id:
+            _remember(wanted, bucket, target, *made)
+            there = find(target, wanted.name)
+        if there is None:
+            raise Refused(
+                f"the bucket {wanted.name!r} was made and is gone", where=target.url, next_step="run it again"
+            )
+    record = read_restored(bucket, wanted.name)
+    begun = read_manifest(RestoreBegun, bucket, _begun_key(wanted.name))
+    looks = 0
+    while record is None or record.bucket_id != there.id:
+        if begun is None or begun.job != wanted.job:
+            raise _strange(wanted, target)
+        if looks == _LOOKS:
+            record = _adopted(wanted, there, bucket, target)
             break
-        if record is None or record.bucket_id or not there.made_here:
-            raise _strange(job, name, target)
         wait(_PAUSE_S)
-        record = read_restored(bucket, name)
-    if record is None or record.job != job or record.org != target.org:
-        raise _strange(job, name, target, f": it was made for the job {record.job!r}" if record else "")
-    if not record.bucket_id:
-        shards = shards_of(target, there.id)
-        if set(shards) != set(groups):
-            raise _strange(job, name, target)
-        record = _made(plan, there.id, shards).write(bucket, restored_bucket_key(name))
-    missing = [group for group in groups if record.shard_of(group.start_ns, group.end_ns) is None]
-    if missing:
-        raise Refused(
-            f"the bucket {name!r} was made without a shard for {iso(missing[0].start_ns)} to "
-            f"{iso(missing[0].end_ns)}, and a restore cannot add one",
-            where=f"{target.url}, job {job!r}",
-            allowed="the range and shard_group_duration that the bucket was made with",
-            next_step="load the windows that were added by `load: line_protocol`, or take the job back by "
-            "`ts-migration rollback` and begin anew",
-        )
-    return there
+        looks += 1
+        record = read_restored(bucket, wanted.name)
+    refused = _unfit(wanted, record, target)
+    if refused is not None:
+        raise refused
+    # A server may have left out the description that says who made it.
+    return there if there.made_here else describe(target, there)
 
 
-def _made(plan: RestoredBucket, bucket_id: str, shards: dict[ShardGroup, int]) -> RestoredBucket:
-    told = tuple(RestoredShard(start_ns=one.start_ns, end_ns=one.end_ns, id=id_) for one, id_ in shards.items())
-    return plan.model_copy(update={"bucket_id": bucket_id, "shards": told})
+def why_not_restored(wanted: WantedBucket, bucket: ExportBucket, target: Target) -> Refused | None:
+    """Why a job cannot restore into its bucket as it is now; None where it can, or where there is no bucket yet."""
+    there = find(target, wanted.name)
+    if there is None:
+        return None
+    record = read_restored(bucket, wanted.name)
+    if record is None or record.bucket_id != there.id:
+        begun = read_manifest(RestoreBegun, bucket, _begun_key(wanted.name))
+        return None if begun is not None and begun.job == wanted.job else _strange(wanted, target)
+    return _unfit(wanted, record, target)
 
 
-def _described(target: Target, name: str) -> BucketInfo:
-    """The bucket, with the description that says who made it: a server may leave it out."""
-    found = find(target, name)
-    if found is None:
-        raise Refused(f"the bucket {name!r} was made and is gone", where=target.url, next_step="run it again")
-    return found if found.made_here else describe(target, found)
+def _begun_key(name: str) -> str:
+    return restored_bucket_key(name).replace(".json", ".begun.json")
 
 
-def _strange(job: str, name: str, target: Target, why: str = "") -> Refused:
+def _remember(
+    wanted: WantedBucket, bucket: ExportBucket, target: Target, id_: str, shards: Mapping[ShardGroup, int]
+) -> RestoredBucket:
+    told = (RestoredShard(start_ns=one.start_ns, end_ns=one.end_ns, id=shard) for one, shard in shards.items())
+    record = RestoredBucket(
+        job=wanted.job,
+        org=target.org,
+        bucket=wanted.name,
+        bucket_id=id_,
+        shard_group_s=wanted.shard_group_s,
+        shards=tuple(told),
+    ).write(bucket, restored_bucket_key(wanted.name))
+    bucket.delete(_begun_key(wanted.name))
+    return record
+
+
+def _adopted(wanted: WantedBucket, there: BucketInfo, bucket: ExportBucket, target: Target) -> RestoredBucket:
+    """The record of a bucket that was made for this job by somebody who did not live to write it down."""
+    shards = shards_of(target, there.id)
+    if set(shards) != set(wanted.groups):
+        raise _strange(wanted, target)
+    return _remember(wanted, bucket, target, there.id, shards)
+
+
+def _unfit(wanted: WantedBucket, record: RestoredBucket, target: Target) -> Refused | None:
+    if record.job != wanted.job or record.org != target.org:
+        return _strange(wanted, target, f": it was made for the job {record.job!r}")
+    missing = [group for group in wanted.groups if group not in record.by_group]
+    if not missing:
+        return None
     return Refused(
-        f"the bucket {name!r} exists and was not made by a bulk load of this job{why}: shards can only be restored "
-        "into a bucket that is made with them",
-        where=f"{target.url}, job {job!r}",
+        f"the bucket {wanted.name!r} was made without a shard for {iso(missing[0].start_ns)} to "
+        f"{iso(missing[0].end_ns)}, and a restore cannot add one",
+        where=f"{target.url}, job {wanted.job!r}",
+        allowed="the shard_group_duration, and a range within that, that the bucket was made with",
+        next_step="load the windows that were added by `load: line_protocol`, or take the job back by "
+        "`ts-migration rollback` and begin anew",
+    )
+
+
+def _strange(wanted: WantedBucket, target: Target, why: str = "") -> Refused:
+    return Refused(
+        f"the bucket {wanted.name!r} exists and was not made by a bulk load of this job{why}: shards can only be "
+        "restored into a bucket that is made with them",
+        where=f"{target.url}, job {wanted.job!r}",
         allowed="a target_bucket that does not exist yet",
         next_step="choose another target_bucket, or load: line_protocol; points that this job loaded are taken back by "
         "`ts-migration rollback`",

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import MigrationError, Refused
 from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.restored_buckets import why_not_restored
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.operations.mapping_look import above_limit, look_at_mapping
 from ts_migration.operations.table_look import refuse_short_retention
+from ts_migration.stages.bulk_way import wanted_bucket
 from ts_migration.stages.table import look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.probe import rows_outside, time_span
@@ -127,6 +129,12 @@ def _plan_job(
         refuse_short_retention(job, time.time_ns())
     except Refused as error:
         problems.append(_problem(error))
+    if job.load == "bulk" and target is not None and bucket is not None:
+        try:
+            if (refused := why_not_restored(wanted_bucket(job), bucket, target)) is not None:
+                problems.append(_problem(refused))
+        except MigrationError as error:
+            problems.append(_problem(error))
     measured = tuple(WindowRows(window, rows) for window, rows in zip(windows, counts, strict=True))
     rows = sum(window.rows for window in measured)
     if rows == 0:
@@ -209,6 +217,8 @@ def _notes(
         notes.append(f"{empty:,} windows hold no row; they are proven empty")
     if len(windows) > MANY_WINDOWS:
         notes.append(f"{len(windows):,} windows are many for Dagster's UI; a longer `window` runs faster")
+    if job.load == "bulk":
+        notes.append("load: bulk makes the bucket with its shards: it needs an operator token, see docs/bulk-load.md")
     if not job.validation_enabled:
         notes.append("validation_enabled is false: nothing of this job will count as proven")
     return notes

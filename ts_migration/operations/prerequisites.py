@@ -17,6 +17,7 @@ from ts_migration.operations.findings import Finding, FindingStatus, failed, fai
 from ts_migration.operations.influxdb_look import look_at_influxdb
 from ts_migration.operations.mapping_look import mapping_finding
 from ts_migration.operations.optional_components import look_at_optional_components
+from ts_migration.operations.restore_look import look_at_restore, needs_operator
 from ts_migration.operations.source_look import Source, look_at_source, look_at_unload
 from ts_migration.operations.table_look import look_at_begun_table, look_at_retention
 from ts_migration.operations.target import target_if_set
@@ -87,6 +88,9 @@ def look_at_prerequisites(
             add(look_at_unload(query, source.job, bucket))
     found = [add(finding) for finding in _influxdb(environment, jobs, region)]
     target = target_if_set(environment, region) if all(finding.ok for finding in found) else None
+    for job in jobs:
+        if target and needs_operator(job):
+            add(look_at_restore(job, bucket if bucket_finding.ok else None, target))
     for source in sources:
         if source.schema and source.mapping:
             add(mapping_finding(source.job, source.schema, source.mapping, query, target))

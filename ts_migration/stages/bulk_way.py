@@ -16,11 +16,12 @@ from ts_migration.influxdb.bodies import Delivered
 from ts_migration.influxdb.buckets import BucketInfo
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import Ledger
-from ts_migration.influxdb.restored_buckets import RestoredBucket, ensure_restored, read_restored
+from ts_migration.influxdb.restored_buckets import RestoredBucket, WantedBucket, ensure_restored, read_restored
 from ts_migration.influxdb.restorer import FileToSend, Restorer
 from ts_migration.influxdb.restoring import settle_writes
 from ts_migration.influxdb.retries import retrying
 from ts_migration.influxdb.shard_batches import at_times, batches_of
+from ts_migration.influxdb.shard_groups import ShardGroup
 from ts_migration.influxdb.tsm.reader import read_stretches
 from ts_migration.manifests import LineProtocolManifest, LoadName, Manifest, read_manifest
 from ts_migration.objects import ExportBucket, WindowPlace
@@ -63,8 +64,7 @@ class BulkWay:
 
     def ensure_bucket(self, job: MigrationJob, bucket: ExportBucket, target: Target) -> BucketInfo:
         """Only a bucket that this job has made by a restore."""
-        whole = Window(job.start_time, job.end_time)
-        return ensure_restored(job.job_name, job.target_bucket, whole, job.shard_group_duration, bucket, target)
+        return ensure_restored(wanted_bucket(job), bucket, target)
 
     def shipment(self, load: Load) -> Shipment:
         """The files, each with its shard."""
@@ -120,6 +120,12 @@ class BulkWay:
                     yield from (block for batch in batches_of((found,)) for block in batch.blocks())
 
 
+def wanted_bucket(job: MigrationJob) -> WantedBucket:
+    """The bucket that a job restores into."""
+    whole = Window(job.start_time, job.end_time)
+    return WantedBucket(job.job_name, job.target_bucket, whole, job.shard_group_duration)
+
+
 def _window_of(converted: LineProtocolManifest) -> Window:
     found = converted.window
     return Window(found.start_ns, found.end_ns, found.key)
@@ -148,11 +154,13 @@ class _Files:
     def sent_bytes(self) -> int:
         return self.restorer.counts.bytes
 
-    def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
+    def send(
+        self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None], *, held: bool
+    ) -> Sent:
         """Every file is fetched, decoded and compared when its turn comes."""
         shards = {number: self._shard_of(self.files[number]) for number in numbers}
         generation = self._generation(resumed=bool(ledger.acknowledged))
-        for shard in sorted(set(shards.values())):
+        for shard in sorted(set(shards.values())) if held else ():
             retrying(lambda shard=shard: settle_writes(self.load.target, shard), self.load.policy)  # type: ignore[misc]
         self.restorer.restore((self._file(number, shards[number], generation) for number in numbers), on_delivered)
         counts = self.restorer.counts
@@ -162,7 +170,7 @@ class _Files:
         return FileToSend(number, shard, self._name(generation, number), self.lines[number], self._reader(number))
 
     def _shard_of(self, file: ShardFile) -> int:
-        found = self.restored.shard_of(file.start_ns, file.end_ns) if self.restored else None
+        found = self.restored.by_group.get(ShardGroup(file.start_ns, file.end_ns)) if self.restored else None
         if found is None:
             raise Permanent(
                 f"the bucket {self.load.job.target_bucket!r} has no shard for {file.key}: shard_group_duration was "

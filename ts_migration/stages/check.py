@@ -6,14 +6,14 @@ do, with what every place has of them.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 
 from ts_migration.config import MigrationConfig, MigrationJob, ValidationRules
 from ts_migration.errors import Missing, Permanent
-from ts_migration.influxdb.blocks import Block
+from ts_migration.influxdb.blocks import Block, SeriesBatch
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.refused import read_refused
 from ts_migration.influxdb.retries import RetryPolicy, retrying
@@ -32,6 +32,7 @@ from ts_migration.stages.currency import window_range
 from ts_migration.stages.found_points import untouched_of
 from ts_migration.stages.location import locate
 from ts_migration.stages.pinpoint import pinpoint
+from ts_migration.stages.stored_points import shards_to_read, stored_batches
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.stages.target_reading import ask_figures, read_target
 from ts_migration.stages.trace import Chain, Places, Sides, with_all_columns
@@ -100,7 +101,10 @@ def check_window(
         chain = _belonging_together(made(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
         bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
-        reading = _reading(pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy)
+        stored = _stored(job, chain, mapping, window, bucket, target, policy)
+        reading = _reading(
+            pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy, stored
+        )
     untouched = untouched_of(bucket, chain.loaded)
     sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target, untouched)
     places = Places(sides, query, described)
@@ -138,6 +142,7 @@ def _reading(
     place: WindowPlace,
     target: Target,
     policy: RetryPolicy,
+    stored: Callable[[], Iterator[SeriesBatch]] | None,
 ) -> Reading:
     """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
     held = chain.loaded.bucket
@@ -148,7 +153,8 @@ def _reading(
     asked = figures.result().without(chain.loaded.untouched)
     untouched = untouched_of(bucket, chain.loaded)
     actual = retrying(
-        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked, untouched), policy
+        lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked, untouched, stored),
+        policy,
     )
     suspected = chain.converted.expected.lanes != actual.digest.lanes
     # Loading spoiled parts again would spoil the bucket again.
@@ -160,6 +166,22 @@ def _reading(
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
     )
+
+
+def _stored(
+    job: MigrationJob,
+    chain: Chain,
+    mapping: Mapping,
+    window: Window,
+    bucket: ExportBucket,
+    target: Target,
+    policy: RetryPolicy,
+) -> Callable[[], Iterator[SeriesBatch]] | None:
+    """What gives the window's points as they are stored, where the job is to be proven by that."""
+    if job.proof != "storage":
+        return None
+    shards = retrying(lambda: shards_to_read(job, chain.loaded, bucket, target), policy)
+    return lambda: stored_batches(target, shards, mapping.measurement, window)
 
 
 def judge(

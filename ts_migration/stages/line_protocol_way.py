@@ -117,7 +117,9 @@ class _Members:
     def sent_bytes(self) -> int:
         return self.writer.counts.bytes if self.writer else 0
 
-    def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
+    def send(
+        self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None], *, held: bool
+    ) -> Sent:
         """A member with more lines than the job's batch_size now says is sent by several requests."""
         job, policy = self.load.job, self.load.policy
         writer = self.writer = Writer(

@@ -117,11 +117,11 @@ def load_window(
         require_room(target, info, window)
         load = Load(job, own, window, converted, bucket, target, info, chosen)
         shipment = pool.submit(way.shipment, load)
-        ledger, intent = retrying(
+        ledger, intent, held = retrying(
             lambda: _begin(job, place, window, converted, mapping, bucket, target, info, journals), chosen
         )
     resumed = len(ledger.acknowledged)
-    sent = _send(load, shipment.result(), ledger, progress)
+    sent = _send(load, shipment.result(), ledger, progress, held=held)
     _keep_refused(bucket, own, ledger)
     untouched = _keep_untouched(job, own, window, converted, mapping, bucket, target, intent)
     loaded = LoadManifest(
@@ -173,8 +173,12 @@ def _begin(
     target: Target,
     info: BucketInfo,
     journals: Path | None,
-) -> tuple[Ledger, LoadIntent]:
-    """Look at what is there, refuse or copy what is mixed with, and leave the intent before the first byte."""
+) -> tuple[Ledger, LoadIntent, bool]:
+    """Look at what is there, refuse or copy what is mixed with, and leave the intent before the first byte.
+
+    Returns:
+        The ledger, the intent, and whether the window holds points now.
+    """
     own = place.window(window.key)
     with ThreadPoolExecutor(1, thread_name_prefix="influxdb-count") as pool:
         counted = pool.submit(counts, target, job.target_bucket, mapping.measurement, window)
@@ -220,12 +224,12 @@ def _begin(
         intent.write(bucket, intent_key(own))
     if earlier is None:
         # The intent is written first: without one nothing was ever acknowledged.
-        return Ledger(bucket, own, converted.digest, info.id, journals), intent
+        return Ledger(bucket, own, converted.digest, info.id, journals), intent, bool(found)
     ledger = Ledger.open(bucket, own, converted.digest, info.id, journals)
     if ledger.acknowledged and not found:
         # Somebody deleted the points since: what was acknowledged is not there any more.
         ledger.forget()
-    return ledger, intent
+    return ledger, intent, bool(found)
 
 
 def _copies(
@@ -256,7 +260,7 @@ def _keep_untouched(
     return keep_untouched(sides, intent.found, own)
 
 
-def _send(load: Load, shipment: Shipment, ledger: Ledger, progress: Listener | None) -> Sent:
+def _send(load: Load, shipment: Shipment, ledger: Ledger, progress: Listener | None, *, held: bool) -> Sent:
     """Send every member that is not in the ledger; what was acknowledged is remembered whatever happens."""
     waiting = [number for number in range(len(shipment.lines)) if number not in ledger.acknowledged]
     done = sum(shipment.lines[number] for number in ledger.acknowledged)
@@ -273,7 +277,7 @@ def _send(load: Load, shipment: Shipment, ledger: Ledger, progress: Listener | N
 
     ledger.begin(len(waiting))
     try:
-        return shipment.send(waiting, ledger, delivered)
+        return shipment.send(waiting, ledger, delivered, held=held)
     except BaseException:
         ledger.write()
         raise

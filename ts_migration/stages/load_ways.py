@@ -91,8 +91,12 @@ class Shipment(Protocol):
     def sent_bytes(self) -> int:
         """Of the requests that were acknowledged so far."""
 
-    def send(self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None]) -> Sent:
+    def send(
+        self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None], *, held: bool
+    ) -> Sent:
         """Send some members; `on_delivered` is called for each as soon as it is durable, one call at a time.
+
+        `held` is whether the window holds points already, which those of the members are to take the place of.
 
         Raises:
             MigrationError: see `influxdb.writer`, `influxdb.restorer`.

@@ -4,7 +4,7 @@ What is made of it is in `check` and `validation`.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,7 @@ from ts_migration.influxdb.buckets import BucketInfo, find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.shard_types import types_in_window
 from ts_migration.manifests import UntouchedRecord
+from ts_migration.stages.stored_points import asked_sample
 from ts_migration.validation.batch_hashes import BatchKeys
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.readings import TargetReading
@@ -100,6 +101,7 @@ def read_target(
     refused: list[Block],
     figures: TargetFigures,
     untouched: Untouched = NONE,
+    stored: Callable[[], Iterator[SeriesBatch]] | None = None,
 ) -> TargetReading:
     """One reading of the bucket.
 
@@ -113,14 +115,16 @@ def read_target(
             export = bucket + refused is then shown by digest, and the window is passed but not proven.
         figures: of the window and the bucket; their counts are without the untouched values.
         untouched: values that were there before the load. They are left out, and have to be there still.
+        stored: gives the points of the window as they are stored; by default they are asked for, and the sample's
+            values are found among them.
 
     Raises:
         Transient: nothing of it is to be trusted.
         Permanent: the server refuses, or holds what this tool never writes.
     """
-    batches = reader.batches(target, bucket, measurement, window)
+    batches = stored() if stored else reader.batches(target, bucket, measurement, window)
     rest = untouched.without(batches) if len(untouched.hashes) else None
-    found = read_points(iter(rest) if rest else batches, window, sample)
+    found = read_points(iter(rest) if rest else batches, window, () if stored else sample)
     read_types = {name: tuple(sorted(kinds)) for name, kinds in found.types.items()}
     tag_keys = tuple(sorted(found.tag_keys))
     found.add(map(SeriesBatch.of, refused))
@@ -135,7 +139,7 @@ def read_target(
         tag_keys=tag_keys,
         refused=len(refused),
         bucket=bucket,
-        sample=found.lookup.found,
+        sample=asked_sample(target, bucket, measurement, sample) if stored else found.lookup.found,
         expires_before_ns=figures.expires_before_ns,
         untouched=len(untouched.hashes),
         untouched_gone=len(untouched.hashes) - rest.met if rest else 0,

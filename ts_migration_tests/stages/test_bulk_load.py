@@ -3,13 +3,32 @@
 Files are spoiled before and after they are sent, and a check or an error by name has to say so.
 """
 
-import pytest
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from ts_migration_tests.stages.conftest import Migration, Stack, new_migration, plant_rows
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from ts_migration.errors import MigrationError, Missing, Permanent, Refused
+from ts_migration.influxdb import buckets
+from ts_migration.influxdb.connection import Target
+from ts_migration.influxdb.restoring import send_file
+from ts_migration.influxdb.tsm.columns import TsmColumn
+from ts_migration.influxdb.tsm.reader import read_tsm
+from ts_migration.influxdb.tsm.writer import tsm_file
+from ts_migration.local.faults.rules import FaultKind, FaultRule, FaultyService, write_rules
+from ts_migration.manifests import LineProtocolManifest
+from ts_migration.stages.shard_index import ShardIndex, read_shard_index
+from ts_migration_tests.local.influxdb.embedded import Process
+from ts_migration_tests.stages.conftest import HOUR, Migration, Stack, new_migration, plant_rows
 
 pytestmark = pytest.mark.stack
 
-TALLIES = (
+SAME = (
     "rows",
     "points",
     "merged",
@@ -32,3 +51,224 @@ def bulk(stack: Stack) -> Migration:
 def test_a_window_restored_from_shard_files_is_proven_by_the_five_checks(bulk: Migration) -> None:
     assert [bulk.run(index).status for index in (0, 1)] == ["proven", "proven"]
     assert bulk.roll_up().status == "proven"
+
+
+def test_both_ways_come_to_the_same_tallies_digest_coverage_and_quarantine(stack: Stack) -> None:
+    rows = plant_rows(name="ends in a backslash\\")
+    lines = new_migration(stack, rows)
+    files = lines.changed(load="bulk")
+    lines.export()
+    found = [each.convert() for each in (lines, files)]
+    by_lines, by_files = ({name: getattr(each, name) for name in SAME} for each in found)
+    assert by_files == by_lines
+    assert by_lines["quarantined"] and by_lines["points"]
+    assert [each.form for each in found] == ["line_protocol", "bulk"]
+    assert found[0].follows({}) is found[1].follows({})
+
+
+def test_a_windows_points_go_into_the_shards_of_their_times(bulk: Migration) -> None:
+    bulk.export()
+    converted = bulk.convert()
+    index = index_of(bulk, converted)
+    # Shard groups of 30 days begin on 2022-12-22 and 2023-01-21: January lies in two.
+    assert len({file.start_ns for file in index.files}) == 2
+    assert all("/shards/" in file.key for file in index.files)
+    for file in index.files:
+        times = np.concatenate([one.times for one in read_tsm(bulk.stack.bucket.get(file.key))])
+        assert file.start_ns <= times.min() <= times.max() < file.end_ns
+
+
+def test_a_job_of_bulk_proves_by_what_is_stored_too(stack: Stack) -> None:
+    migration = new_migration(stack, plant_rows(), load="bulk", proof="storage")
+    assert migration.run().status == "proven"
+    migration.write(f"{migration.job.source_table},plant=X load_mw=1 {migration.window().start_ns}")
+    failed = migration.check()
+    assert {each.check for each in failed.verdicts if not each.passed} >= {"record_count", "checksum", "coverage"}
+
+
+def test_a_job_of_line_protocol_can_be_proven_by_what_is_stored(stack: Stack) -> None:
+    migration = new_migration(stack, plant_rows(), proof="storage")
+    assert migration.run().status == "proven"
+    time_ns = migration.window().start_ns + 6 * HOUR + 1
+    migration.write(
+        f"{migration.job.source_table},measure_name=metrics,plant=Itaipu\\,\\ 1,subsystem=SE/CO load_mw=99.5 {time_ns}"
+    )
+    failed = migration.check()
+    assert "checksum" in {each.check for each in failed.verdicts if not each.passed}
+
+
+def test_a_bucket_that_the_job_has_not_made_is_refused_with_the_reason(bulk: Migration) -> None:
+    buckets.ensure(bulk.stack.target, bulk.job.target_bucket, 86_400)
+    bulk.export()
+    bulk.convert()
+    with pytest.raises(Refused, match="was not made by a bulk load of this job") as refused:
+        bulk.load()
+    assert "load: line_protocol" in refused.value.next_step
+
+
+def test_a_bucket_of_which_nobody_heard_that_it_was_made_is_gone_on_with(
+    bulk: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk.export()
+    bulk.convert()
+    with monkeypatch.context() as patch:
+        patch.setattr("ts_migration.influxdb.restored_buckets._remember", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bulk.load()
+    assert buckets.find(bulk.stack.target, bulk.job.target_bucket) is not None
+    monkeypatch.setattr("ts_migration.influxdb.restored_buckets._PAUSE_S", 0.01)
+    bulk.load()
+    assert bulk.check().status == "proven"
+
+
+def test_a_load_that_was_killed_between_two_files_goes_on_with_the_one_that_is_missing(
+    bulk: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk = bulk.changed(write_connections=1)
+    bulk.export()
+    bulk.convert()
+    sent: list[str] = []
+
+    def once(target: Any, shard: int, name: str, content: bytes) -> None:
+        if len(sent) == 1:
+            raise KeyboardInterrupt
+        send_file(target, shard, name, content)
+        sent.append(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ts_migration.influxdb.restorer.send_file", once)
+        with pytest.raises(KeyboardInterrupt):
+            bulk.load()
+    loaded = bulk.load()
+    assert (loaded.members, loaded.resumed_members, loaded.requests) == (2, 1, 1)
+    assert bulk.check().status == "proven"
+
+
+def test_a_value_that_was_written_over_since_is_put_right_by_a_later_generation(bulk: Migration) -> None:
+    assert bulk.run().status == "proven"
+    time_ns = bulk.window().start_ns + 6 * HOUR + 1
+    bulk.write(
+        f"{bulk.job.source_table},measure_name=metrics,plant=Itaipu\\,\\ 1,subsystem=SE/CO load_mw=99.5 {time_ns}"
+    )
+    assert bulk.check().status == "failed"
+    bulk.stack.bucket.delete(bulk.own().manifest("load"))
+    for found in list(bulk.stack.bucket.list(bulk.own().ledger)):
+        if not found.key.endswith("intent.json"):
+            bulk.stack.bucket.delete(found.key)
+    bulk.load()
+    assert bulk.check().status == "proven"
+
+
+def test_a_job_that_is_switched_to_line_protocol_goes_on_in_the_bucket_that_was_restored(bulk: Migration) -> None:
+    assert bulk.run(0).status == "proven"
+    bulk.export(1)
+    bulk.convert(1)
+    lines = bulk.changed(load="line_protocol")
+    assert lines.convert(0).form == "bulk"  # loaded and proven: nothing is to be done again
+    assert lines.convert(1).form == "line_protocol"
+    assert not list(bulk.stack.bucket.list(bulk.own(1).shards))
+    lines.load(1)
+    assert [lines.check(index).status for index in (0, 1)] == ["proven", "proven"]
+
+
+def spoil(change: Callable[[bytes], bytes]) -> Callable[[Migration, LineProtocolManifest], None]:
+    """Changes the first file's bytes."""
+
+    def spoiled(migration: Migration, converted: LineProtocolManifest) -> None:
+        key = converted.parts[0].key
+        migration.stack.bucket.put(key, change(migration.stack.bucket.get(key)))
+
+    return spoiled
+
+
+def flipped(body: bytes) -> bytes:
+    return body[:100] + bytes([body[100] ^ 1]) + body[101:]
+
+
+def missing(migration: Migration, converted: LineProtocolManifest) -> None:
+    migration.stack.bucket.delete(converted.parts[0].key)
+
+
+def retold(change: Callable[[tuple[TsmColumn, ...]], list[TsmColumn]]) -> Callable[..., None]:
+    """Changes what the first file holds, and has index and manifest tell its new bytes: only the digest is against it."""
+
+    def told(migration: Migration, converted: LineProtocolManifest) -> None:
+        bucket = migration.stack.bucket
+        index = index_of(migration, converted)
+        first = index.files[0]
+        body = b"".join(tsm_file(change(read_tsm(bucket.get(first.key)))))
+        new = {"bytes": len(body), "crc32": zlib.crc32(body)}
+        bucket.put(first.key, body)
+        files = (first.model_copy(update=new), *index.files[1:])
+        index.model_copy(update={"files": files}).write(bucket, converted.members_key)
+        parts = (converted.parts[0].model_copy(update=new), *converted.parts[1:])
+        converted.model_copy(update={"parts": parts}).write(bucket, migration.own().manifest("line_protocol"))
+
+    return told
+
+
+def shifted(columns: tuple[TsmColumn, ...]) -> list[TsmColumn]:
+    return [TsmColumn(one.kind, one.keys, one.offsets, one.times + 60 * 24 * HOUR, one.values) for one in columns]
+
+
+def without_one(columns: tuple[TsmColumn, ...]) -> list[TsmColumn]:
+    return list(columns[1:])
+
+
+def duplicated(migration: Migration, converted: LineProtocolManifest) -> None:
+    """The index names the first file twice, the second not at all."""
+    index = index_of(migration, converted)
+    index.model_copy(update={"files": (index.files[0], index.files[0])}).write(
+        migration.stack.bucket, converted.members_key
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "kind", "words"),
+    [
+        (spoil(flipped), Permanent, "is not what was written"),
+        (spoil(lambda body: body[: len(body) // 2]), Permanent, "is not what was written"),
+        (missing, Missing, "NoSuchKey"),
+        (duplicated, Permanent, "names other shard files"),
+        (retold(shifted), Permanent, "values outside of its shard and window"),
+        (retold(without_one), Permanent, "and not the"),
+    ],
+    ids=["broken", "truncated", "missing", "duplicated", "out of range", "of other points"],
+)
+def test_a_file_that_is_not_what_was_exported_is_not_sent(
+    bulk: Migration, spoiled: Callable[..., None], kind: type[MigrationError], words: str
+) -> None:
+    bulk.export()
+    spoiled(bulk, bulk.convert())
+    with pytest.raises(kind, match=words):
+        bulk.load()
+
+
+@pytest.fixture
+def breaking(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
+    """A server of its own that takes files which break on their way, as a real one does."""
+    rules = tmp_path / "faults.json"
+    write_rules(rules, [FaultRule(FaultyService.INFLUXDB, FaultKind.RESTORE_BROKEN_FILE, times=1)])
+    process = Process(tmp_path / "influxdb", options=("--faults", str(rules)))
+    try:
+        url, token, org = process.running
+        yield replace(stack, target=Target(url, org, SecretStr(token)))
+    finally:
+        process.stop()
+
+
+def test_a_file_that_breaks_on_its_way_fails_the_checks_which_blame_the_load(breaking: Stack) -> None:
+    verdicts = new_migration(breaking, plant_rows(), load="bulk").run()
+    failed = {each.check: each.stage for each in verdicts.verdicts if not each.passed}
+    assert set(failed) >= {"record_count", "checksum", "coverage"}
+    assert set(failed.values()) == {"load"}
+
+
+def index_of(migration: Migration, converted: LineProtocolManifest) -> ShardIndex:
+    found = read_shard_index(migration.stack.bucket, converted)
+    assert found is not None
+    return found
+
+
+def killed(*_: Any) -> None:
+    raise KeyboardInterrupt
