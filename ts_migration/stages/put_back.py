@@ -24,11 +24,10 @@ from ts_migration.stages.found_points import found_values, save_points, saved_po
 from ts_migration.stages.pinpoint import both_sides, differing_parts
 from ts_migration.stages.target_reading import read_points
 from ts_migration.stages.trace import Sides
-from ts_migration.stages.written_lines import lines_at
+from ts_migration.stages.ways import way_made
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.hashing import MASK
 from ts_migration.validation.point_values import BlockPoints
-from ts_migration.validation.refused_lines import refused_blocks
 from ts_migration.validation.untouched import Untouched, value_table
 from ts_migration.windows import Window
 
@@ -112,13 +111,12 @@ def _others(sides: Sides, own: Sequence[Window]) -> Iterator[Block]:
 
 
 def _not_sent(sides: Sides, values: pl.DataFrame) -> pl.DataFrame:
-    """The values that the line protocol files have not: what a faulty conversion made is the job's all the same."""
+    """The values that the window's files have not: what a faulty conversion made is the job's all the same."""
     if not 0 < len(values) <= LOOKED_UP:
         return values
     sent = BlockPoints()
     try:
-        for line in lines_at(sides.bucket, sides.converted, values["time"].to_list()):
-            sent.add(refused_blocks([line.decode("utf-8", "surrogateescape")]))
+        sent.add(way_made(sides.converted).blocks_at(sides.bucket, sides.converted, values["time"].to_list()))
     except (Missing, Permanent):
         return values
     return values.join(sent.table(), on=["key", "time"], how="anti")
