@@ -3,6 +3,9 @@
 Files are spoiled before and after they are sent, and a check or an error by name has to say so.
 """
 
+import signal
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,9 +25,12 @@ from ts_migration.influxdb.tsm.reader import read_tsm
 from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration.local.faults.rules import FaultKind, FaultRule, FaultyService, write_rules
 from ts_migration.manifests import LineProtocolManifest
+from ts_migration.operations.reset import forget, look_at_begun
+from ts_migration.stages.repair import clear_for_load
 from ts_migration.stages.shard_index import ShardIndex, read_shard_index
 from ts_migration_tests.local.influxdb.embedded import Process
 from ts_migration_tests.stages.conftest import HOUR, Migration, Stack, new_migration, plant_rows
+from ts_migration_tests.stages.test_rollback import roll_back
 
 pytestmark = pytest.mark.stack
 
@@ -169,6 +175,88 @@ def test_a_job_that_is_switched_to_line_protocol_goes_on_in_the_bucket_that_was_
     assert not list(bulk.stack.bucket.list(bulk.own(1).shards))
     lines.load(1)
     assert [lines.check(index).status for index in (0, 1)] == ["proven", "proven"]
+
+
+def test_a_rollback_deletes_the_restored_bucket_and_the_job_is_proven_again(bulk: Migration) -> None:
+    assert bulk.run().status == "proven"
+    assert roll_back(bulk).buckets_deleted == (bulk.job.target_bucket,)
+    assert buckets.find(bulk.stack.target, bulk.job.target_bucket) is None
+    assert bulk.run().status == "proven"
+
+
+def test_a_job_that_was_reset_is_restored_over_its_own_points_by_later_files(bulk: Migration) -> None:
+    assert bulk.run().status == "proven"
+    begun = look_at_begun(bulk.config, bulk.job, bulk.stack.bucket)
+    forget(begun, bulk.stack.bucket)
+    assert not list(bulk.stack.bucket.list(bulk.place.bulk))
+    assert bulk.run().status == "proven"
+
+
+def test_what_is_too_much_is_deleted_by_a_repair_and_the_window_restored_again(bulk: Migration) -> None:
+    assert bulk.run().status == "proven"
+    bulk.write(f"{bulk.job.source_table},plant=alien load_mw=1 {bulk.window().start_ns + 5}")
+    assert bulk.check().status == "failed"
+    _, mapping = bulk.begin()
+    stack = bulk.stack
+    removed = clear_for_load(bulk.job, bulk.own(), bulk.window(), mapping, stack.bucket, stack.target)
+    assert removed.points == 1
+    bulk.load()
+    assert bulk.check().status == "proven"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pydantic import SecretStr
+from ts_migration.config import parse_config
+from ts_migration.influxdb import restorer
+from ts_migration.influxdb.connection import Target
+from ts_migration.objects import ExportBucket
+from ts_migration.stages.load import load_window
+from ts_migration.stages.table import frozen_mapping
+from ts_migration_tests.local.s3 import s3_client
+config_file, url, org, token, endpoint = sys.argv[1:]
+config = parse_config(Path(config_file).read_text())
+job, bucket = config.migration_jobs[0], ExportBucket(s3_client(endpoint), "exports")
+place, window, send, sent = config.place(job), next(iter(job.grid)), restorer.send_file, []
+
+def and_die(target, shard, name, content):
+    send(target, shard, name, content)
+    sent.append(name)
+    if len(sent) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+restorer.send_file = and_die
+load_window(job, place, window, frozen_mapping(job, place, bucket), bucket, Target(url, org, SecretStr(token)))
+"""
+
+
+def test_a_load_that_is_killed_by_kill_9_between_uploads_goes_on_and_is_proven(stack: Stack, tmp_path: Path) -> None:
+    settings = {"load": "bulk", "shard_group_duration": "240h", "write_connections": 1}
+    migration = new_migration(stack, plant_rows(), **settings)
+    migration.export()
+    files = len(migration.convert().parts)
+    assert files > 2
+    job, target = migration.job, stack.target
+    config = tmp_path / "config.yaml"
+    more = "".join(f"\n    {name}: {value}" for name, value in settings.items())
+    config.write_text(f"""
+migration_jobs:
+  - job_name: {job.job_name}
+    source_database: {job.source_database}
+    source_table: {job.source_table}
+    target_bucket: {job.target_bucket}
+    start_time: 2023-01-01T00:00:00Z
+    end_time: 2023-03-01T00:00:00Z{more}
+""")
+    endpoint = stack.bucket.client.meta.endpoint_url
+    token = target._token.get_secret_value()
+    command = [sys.executable, "-c", KILLED, str(config), target.url, target.org, token, endpoint]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    # The second was sent and nobody was told so: it is sent again, under the same name.
+    loaded = migration.load()
+    assert (loaded.members, loaded.resumed_members, loaded.requests) == (files, 1, files - 1)
+    assert migration.check().status == "proven"
 
 
 def spoil(change: Callable[[bytes], bytes]) -> Callable[[Migration, LineProtocolManifest], None]:
