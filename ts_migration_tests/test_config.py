@@ -181,6 +181,13 @@ def test_two_tables_whose_names_become_one_asset_key_are_refused():
     assert "become one asset key energy/gen_eration" in only_problem(first + other)
 
 
+def test_a_bucket_that_is_made_by_a_restore_is_no_other_jobs_target():
+    other = SECOND_JOB.replace('"Generation"', '"Other"').replace('_table: "generation"', '_table: "load"')
+    line = only_problem(ONE_JOB + "    load: bulk\n" + other)
+    assert line.startswith("job 'Other': target_bucket = 'generation': is also the target of job 'Generation'")
+    assert "a bucket of its own" in line
+
+
 def test_two_jobs_that_disagree_about_one_bucket_are_refused():
     other = SECOND_JOB.replace('"Generation"', '"Other"').replace('_table: "generation"', '_table: "load"')
     line = only_problem(ONE_JOB + "    retention_days: 400\n" + other)

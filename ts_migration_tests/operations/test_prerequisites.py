@@ -287,3 +287,42 @@ def test_a_retention_shorter_than_the_data_is_old_is_a_failure(variables):
 
 def test_a_retention_that_keeps_everything_is_well(variables):
     assert look(variables, text=configuration("load_data") + "    retention_days: 36500\n", unload=False).ok
+
+
+BULK = configuration("load_data", end="2023-02-14T23:59:59Z").replace(
+    'target_bucket: "load_data"', 'target_bucket: "bulk_look"\n    load: bulk'
+)
+
+
+def asked(variables, method, path, body=None):
+    url, headers = variables["INFLUXDB_URL"] + path, {"Authorization": f"Token {variables['INFLUXDB_TOKEN']}"}
+    return json.loads(urllib3.request(method, url, headers=headers, json=body).data or b"{}")
+
+
+def test_a_bulk_load_is_looked_at_by_a_restore_that_leaves_nothing(variables):
+    found = look(variables, text=BULK)
+    assert found.ok
+    assert any(finding.name == "restore into InfluxDB bucket bulk_look" for finding in found.findings)
+    names = [bucket["name"] for bucket in asked(variables, "GET", "/api/v2/buckets?limit=100")["buckets"]]
+    assert not [name for name in names if "probe" in name]
+
+
+def test_a_token_that_is_no_operators_may_not_restore_and_is_told_how_to_get_one(variables):
+    org = asked(variables, "GET", f"/api/v2/orgs?org={variables['INFLUXDB_ORG']}")["orgs"][0]["id"]
+    kinds = ("buckets", "orgs", "authorizations")
+    rights = [
+        {"action": action, "resource": {"type": kind, "orgID": org}} for kind in kinds for action in ("read", "write")
+    ]
+    made = asked(variables, "POST", "/api/v2/authorizations", {"orgID": org, "permissions": rights})
+    failure = only_failure(variables | {"INFLUXDB_TOKEN": made["token"]}, text=BULK)
+    assert "read:authorizations is unauthorized" in failure.detail
+    assert "influx auth create --operator" in failure.next_step
+
+
+def test_a_bulk_load_into_a_bucket_that_is_there_is_refused_before_it_begins(variables):
+    org = asked(variables, "GET", f"/api/v2/orgs?org={variables['INFLUXDB_ORG']}")["orgs"][0]["id"]
+    made = asked(variables, "POST", "/api/v2/buckets", {"orgID": org, "name": "bulk_look"})
+    try:
+        assert "was not made by a bulk load of this job" in only_failure(variables, text=BULK).detail
+    finally:
+        asked(variables, "DELETE", f"/api/v2/buckets/{made['id']}")

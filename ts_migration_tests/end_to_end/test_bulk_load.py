@@ -1,0 +1,31 @@
+"""A job by `load: bulk` and `proof: storage`, by the commands that a user types: proven, seen, rolled back."""
+
+import pytest
+
+from ts_migration_tests.embedded_stack import DATABASE, EmbeddedStack, configuration
+from ts_migration_tests.end_to_end.manifests import Objects
+
+pytestmark = pytest.mark.stack
+
+CONFIG = configuration("exchange_data", end="2023-02-14T23:59:59Z").replace(
+    'target_bucket: "exchange_data"', 'target_bucket: "bulk"\n    load: bulk\n    proof: storage'
+)
+
+
+def test_a_bulk_job_is_planned_executed_proven_seen_and_rolled_back(embedded_stack: EmbeddedStack) -> None:
+    embedded_stack.write_config(CONFIG, "bulk.yaml")
+
+    def run(*command: str) -> str:
+        answer = embedded_stack.run(*command, "--config", "bulk.yaml")
+        assert answer.returncode == 0, f"{command}: {answer.stdout}{answer.stderr}"
+        return answer.stdout
+
+    assert "it needs an operator token" in run("plan")
+    assert "10 of 10" in run("execute")
+    objects = Objects(embedded_stack, f"{DATABASE}/exchange_data")
+    assert set(objects.statuses().values()) == {"proven"}
+    assert objects.migrated()["status"] == "proven"
+    assert " migrated " in run("status")
+    assert "Proven" in run("report")
+    run("rollback", "exchange-data-job", "--approve")
+    assert " migrated " not in run("status")
