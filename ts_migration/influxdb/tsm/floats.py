@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ts_migration.influxdb.tsm.bits import bit_lengths, trailing_zeros
 from ts_migration.influxdb.tsm.columns import Integers, Words
-from ts_migration.influxdb.tsm.ragged import big_endian, offsets_of, parts
+from ts_migration.influxdb.tsm.ragged import anywhere, offsets_of, parts
 from ts_migration.influxdb.tsm.stretch import Stretch, expect
 
 GORILLA = 1
@@ -109,7 +109,7 @@ class _Reader:
 
     def __init__(self, stretch: Stretch) -> None:
         self.places, self.ends = stretch.starts, stretch.ends
-        self.eights = big_endian(stretch.content, ">u8")
+        self.eights = anywhere(stretch.content, ">u8")
         self.content = stretch.content
         self.values = self.eights[stretch.starts + 1].astype(np.uint64)
         self.at = 8 * (stretch.starts + 9)
