@@ -13,7 +13,7 @@ from ts_migration.influxdb.tsm.columns import FieldKind, TsmColumn
 from ts_migration.influxdb.tsm.reader import read_stretches, read_tsm
 from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration_tests.influxdb.tsm.columns import bits, column_of, points_of
-from ts_migration_tests.influxdb.tsm.plain_tsm import walk
+from ts_migration_tests.influxdb.tsm.plain_tsm import gorilla, walk
 from ts_migration_tests.influxdb.tsm.series import columns
 
 
@@ -120,6 +120,15 @@ def test_a_constant_column_takes_a_bit_a_value():
     values = [(time, bits(42.0)) for time in range(1000)]
     (block,) = walk(b"".join(tsm_file([column_of(FieldKind.FLOAT, {b"m#!~#f": values})])))[b"m#!~#f"].blocks
     assert block.size < 1000 / 8 + 50
+
+
+@pytest.mark.parametrize("digits", [0, 1, 2, 15])
+@pytest.mark.parametrize("spread", [0.1, 50.0])
+def test_floats_take_no_more_than_a_servers_own_encoder_would(digits, spread):
+    values = [bits(value) for value in np.round(np.random.default_rng(1).normal(400, spread, 1000), digits).tolist()]
+    file = b"".join(tsm_file([column_of(FieldKind.FLOAT, {b"m#!~#f": list(enumerate(values))})]))
+    (block,) = walk(file)[b"m#!~#f"].blocks
+    assert block.size <= 1.03 * (len(gorilla(values)) + 4 + 2 + 1 + 8 + 3)
 
 
 def test_a_long_key_is_read_in_stretches_that_make_the_whole(monkeypatch):
