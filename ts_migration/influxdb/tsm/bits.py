@@ -9,20 +9,20 @@ from ts_migration.influxdb.tsm.ragged import offsets_of, parts
 ONE = np.uint64(1)
 
 
-def bit_lengths(values: Words) -> Integers:
+def bit_lengths(values: Words) -> Bytes:
     """Bits that each value needs, 0 for 0.
 
     The bit below the highest is cleared first: no rounding to float64 can then reach the next power of two.
     """
     exponents = (values & ~(values >> ONE)).astype(np.float64).view(np.int64) >> 52
-    lengths: Integers = np.maximum(exponents - 1022, 0)
+    lengths: Bytes = np.maximum(exponents - 1022, 0).astype(np.uint8)
     return lengths
 
 
-def trailing_zeros(values: Words) -> Integers:
+def trailing_zeros(values: Words) -> Bytes:
     """Zero bits at the low end of values that are not 0."""
     lowest = values & (~values + ONE)
-    return (lowest.astype(np.float64).view(np.int64) >> 52) - 1023
+    return ((lowest.astype(np.float64).view(np.int64) >> 52) - 1023).astype(np.uint8)
 
 
 def zigzag(values: Words) -> Words:
@@ -37,7 +37,7 @@ def unzigzag(values: Words) -> Words:
 
 def uvarints(values: Words) -> pa.LargeBinaryArray:
     """Seven bits a byte, the lowest first, the high bit set but in the last byte."""
-    sizes = np.maximum((bit_lengths(values) + 6) // 7, 1)
+    sizes = np.maximum((bit_lengths(values) + 6) // 7, 1).astype(np.int64)
     offsets = offsets_of(sizes)
     content = np.empty(int(offsets[-1]), np.uint8)
     for place in range(int(sizes.max(initial=0))):

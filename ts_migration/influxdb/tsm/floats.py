@@ -7,14 +7,16 @@ import numpy as np
 import pyarrow as pa
 
 from ts_migration.influxdb.tsm.bits import bit_lengths, trailing_zeros
-from ts_migration.influxdb.tsm.columns import Integers, Words
-from ts_migration.influxdb.tsm.ragged import big_endian, offsets_of, parts
+from ts_migration.influxdb.tsm.columns import Booleans, Bytes, Integers, Words
+from ts_migration.influxdb.tsm.ragged import anywhere, offsets_of, parts, positions_in
 from ts_migration.influxdb.tsm.stretch import Stretch, expect
 
 GORILLA = 1
 END = np.uint64(0x7FF8000000000001)
 """The NaN that ends a block: no value can be one."""
-_NEW_WINDOW = 0b11 << 11
+SEGMENT = 16
+"""Values that may share a window."""
+_NEW_WINDOW, _SAME_WINDOW = 0b11 << 11, 0b10
 
 
 def encoded(bits: Words, starts: Integers, lengths: Integers) -> pa.LargeBinaryArray:
@@ -35,23 +37,55 @@ def encoded(bits: Words, starts: Integers, lengths: Integers) -> pa.LargeBinaryA
     changes = values.copy()
     changes[1:] ^= values[:-1]
     changes[firsts] = values[firsts]
-    leading = np.minimum(64 - bit_lengths(changes), 31)
-    trailing = trailing_zeros(np.where(changes == 0, np.uint64(1), changes))
-    widths = 64 - leading - trailing
-    controls = _NEW_WINDOW | (leading << 6) | (widths & 63)
-    control_widths = np.full(len(values), 13)
-    same = changes == 0
-    controls[same], control_widths[same], widths[same] = 0, 1, 0
-    trailing[same] = 0
+    apart = changes == 0
+    leading = np.minimum(np.uint8(64) - bit_lengths(changes), np.uint8(31))
+    trailing = trailing_zeros(changes | apart)
+    control_widths = np.where(apart, np.uint8(1), np.uint8(13))
+    apart[firsts] = apart[ends] = True
+    kept = _windows(leading, trailing, apart, firsts, lengths + 1)
+    widths = np.uint8(64) - leading - trailing
+    widths[changes == 0] = 0
+    controls = np.left_shift(leading, 6, dtype=np.uint64) | np.uint64(_NEW_WINDOW) | (widths & 63)
+    controls[changes == 0] = 0
+    controls[kept], control_widths[kept] = _SAME_WINDOW, 2
     controls[firsts], control_widths[firsts], widths[firsts], trailing[firsts] = GORILLA << 4, 8, 64, 0
-    return _streams(controls.view(np.uint64), control_widths, changes >> trailing.view(np.uint64), widths, firsts)
+    return _streams(controls, control_widths, changes >> trailing, widths, firsts)
+
+
+def _windows(leading: Bytes, trailing: Bytes, apart: Booleans, firsts: Integers, spans: Integers) -> Integers:
+    """Widen windows so that the values of a segment share one, where that takes fewer bits than one for each value.
+
+    InfluxDB decides from value to value; by segment, whole columns can be decided at once.
+
+    Args:
+        leading, trailing: zeros of each change; of values that come to share a window, they are set to the window's.
+        apart: values that need no window, or one of their own.
+        firsts, spans: where blocks begin, and how long they are.
+
+    Returns:
+        Places of values that keep the window of the one before.
+    """
+    counts = (spans + SEGMENT - 1) // SEGMENT
+    begins = np.repeat(firsts, counts) + SEGMENT * positions_in(counts)
+    sizes = np.diff(np.append(begins, len(apart)))
+    few_leading = np.minimum.reduceat(np.where(apart, np.uint8(64), leading), begins)
+    few_trailing = np.minimum.reduceat(np.where(apart, np.uint8(64), trailing), begins)
+    width = 64 - few_leading.astype(np.int64) - few_trailing
+    windows = np.add.reduceat(~apart, begins, dtype=np.int64)
+    alone = np.add.reduceat(np.where(apart, np.uint8(0), np.uint8(77) - leading - trailing), begins, dtype=np.int64)
+    shared = np.repeat(11 + (2 + width) * windows < alone, sizes)
+    sharing = np.flatnonzero(shared & ~apart)
+    segments = np.repeat(np.arange(len(begins)), sizes)[sharing]
+    leading[sharing], trailing[sharing] = few_leading[segments], few_trailing[segments]
+    kept: Integers = sharing[1:][segments[1:] == segments[:-1]]
+    return kept
 
 
 def _streams(
-    controls: Words, control_widths: Integers, payloads: Words, widths: Integers, firsts: Integers
+    controls: Words, control_widths: Bytes, payloads: Words, widths: Bytes, firsts: Integers
 ) -> pa.LargeBinaryArray:
     """Bits of each control and its payload one behind the other; a block, which begins at `firsts`, begins a byte."""
-    ends = np.cumsum(control_widths + widths)
+    ends = np.cumsum(control_widths + widths, dtype=np.int64)
     before = ends[firsts] - control_widths[firsts] - widths[firsts]
     sizes = (np.append(before[1:], ends[-1]) - before + 7) // 8
     offsets = offsets_of(sizes)
@@ -62,18 +96,19 @@ def _streams(
     return parts(words.astype(">u8").view(np.uint8), offsets)
 
 
-def _put(words: Words, numbers: Words, widths: Integers, at: Integers) -> None:
+def _put(words: Words, numbers: Words, widths: Bytes, at: Integers) -> None:
     """Set so many low bits of each number at a place in bits. A number reaches into the next word at most."""
     ends = (at & 63) + widths
-    over = ends > 64
-    left = (64 - ends).astype(np.uint64)
-    whole = np.where(over, numbers >> (~left + np.uint64(1)), numbers << left)
-    whole[widths == 0] = 0
+    # A shift by 64 or more, and by less than 0, leaves nothing.
+    whole = numbers << (64 - ends).view(np.uint64)
+    over = np.flatnonzero(ends > 64)
+    beyond = (ends[over] - 64).view(np.uint64)
+    cut = numbers[over]
+    whole[over] = cut >> beyond
     word = at >> 6
     begins = np.flatnonzero(np.diff(word, prepend=-1))
     words[word[begins]] |= np.bitwise_or.reduceat(whole, begins)
-    beyond = np.flatnonzero(over)
-    words[word[beyond] + 1] |= numbers[beyond] << (left[beyond] + np.uint64(64))
+    words[word[over] + 1] |= cut << (np.uint64(64) - beyond)
 
 
 def decoded(stretch: Stretch, counts: Integers) -> Words:
@@ -109,7 +144,7 @@ class _Reader:
 
     def __init__(self, stretch: Stretch) -> None:
         self.places, self.ends = stretch.starts, stretch.ends
-        self.eights = big_endian(stretch.content, ">u8")
+        self.eights = anywhere(stretch.content, ">u8")
         self.content = stretch.content
         self.values = self.eights[stretch.starts + 1].astype(np.uint64)
         self.at = 8 * (stretch.starts + 9)

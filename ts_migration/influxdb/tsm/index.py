@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ts_migration.influxdb.tsm.columns import KEY_SEPARATOR, Bytes, FieldKind, Integers, TsmDamaged
-from ts_migration.influxdb.tsm.ragged import fixed, joined, offsets_of, parts, positions_in
+from ts_migration.influxdb.tsm.ragged import anywhere, fixed, joined, offsets_of, parts, positions_in
 
 HEADER = bytes.fromhex("16d116d101")
 """Magic and version."""
@@ -51,7 +51,7 @@ def index_bytes(index: Index) -> bytes:
     content[before[:-1]] = index.kinds
     content[before[:-1] + 1], content[before[:-1] + 2] = index.counts >> 8, index.counts & 255
     at = np.repeat(before[:-1] + 3, index.counts) + ENTRY.itemsize * positions_in(index.counts)
-    np.ndarray((max(len(content) - ENTRY.itemsize + 1, 0),), ENTRY, content, 0, (1,))[at] = index.entries
+    anywhere(content, ENTRY)[at] = index.entries
     whole = joined(heads, index.keys, parts(content, before))
     return bytes(whole.buffers()[2])
 
@@ -101,7 +101,7 @@ def _keys(content: Bytes, starts: Integers, ends: Integers) -> pa.LargeBinaryArr
 
 def _entries(content: Bytes, starts: Integers, counts: Integers) -> npt.NDArray[np.void]:
     at = np.repeat(starts, counts) + ENTRY.itemsize * positions_in(counts)
-    found: npt.NDArray[np.void] = np.ndarray((len(content) - ENTRY.itemsize + 1,), ENTRY, content, 0, (1,))[at]
+    found: npt.NDArray[np.void] = anywhere(content, ENTRY)[at]
     return found
 
 

@@ -68,10 +68,10 @@ def merged(groups: Sequence[tuple[Integers, pa.LargeBinaryArray]], count: int) -
     return made.take(pa.array(order))
 
 
-def big_endian(content: Bytes, dtype: str) -> npt.NDArray[Any]:
+def anywhere(content: Bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """A view with an element at every byte: numbers of this dtype, such as `>u8`, wherever they begin."""
-    size = np.dtype(dtype).itemsize
-    return np.ndarray((max(len(content) - size + 1, 0),), dtype, content, 0, (1,))
+    count = len(content) - np.dtype(dtype).itemsize + 1
+    return np.ndarray((count,), dtype, content, 0, (1,)) if count > 0 else np.empty(0, dtype)
 
 
 def word_parts(heads: npt.NDArray[Any], words: Words, counts: Integers) -> pa.LargeBinaryArray:
@@ -80,5 +80,5 @@ def word_parts(heads: npt.NDArray[Any], words: Words, counts: Integers) -> pa.La
     content = np.empty(int(offsets[-1]), np.uint8)
     content[offsets[:-1]] = heads
     at = np.repeat(offsets[:-1] + 1 - 8 * offsets_of(counts)[:-1], counts) + 8 * np.arange(len(words))
-    big_endian(content, ">u8")[at] = words
+    anywhere(content, ">u8")[at] = words
     return parts(content, offsets)

@@ -18,6 +18,7 @@ _WIDER = {14: (15, 1), 13: (14, 1), 12: (14, 2), 11: (12, 1), 10: (12, 2), 9: (1
 _WIDER |= {6: (8, 4), 5: (8, 7), 4: (7, 10), 3: (5, 15), 2: (3, 30)}
 """How the greatest of each selector's stretch is found: from another one's, and the same so many places further on."""
 _BEYOND = 255
+_STEPS = 8
 
 
 def packed(values: Words, starts: Integers) -> tuple[Words, Integers]:
@@ -32,7 +33,7 @@ def packed(values: Words, starts: Integers) -> tuple[Words, Integers]:
     """
     selectors = _selectors(values, starts)
     counts = COUNTS.astype(np.uint8)[selectors]
-    begins, words_of = _word_begins(counts, starts, len(values))
+    begins, words_of = _word_begins(counts, starts)
     if not len(begins):
         return np.empty(0, np.uint64), words_of
     lengths = counts[begins].astype(np.int64)
@@ -60,21 +61,22 @@ def _selectors(values: Words, starts: Integers) -> npt.NDArray[np.uint8]:
     return chosen
 
 
-def _word_begins(counts: npt.NDArray[np.uint8], starts: Integers, total: int) -> tuple[Integers, Integers]:
-    """Where words begin, and how many each block has: a step goes one word on in all blocks."""
-    ends = np.append(starts[1:], total)
-    begins = np.zeros(total, np.bool_)
-    words_of = np.zeros(len(starts), np.int64)
-    at, blocks = starts + 1, np.arange(len(starts))
-    while True:
-        going = at < ends
-        if not going.all():
-            at, ends, blocks = at[going], ends[going], blocks[going]
-        if not len(at):
-            return np.flatnonzero(begins), words_of
-        begins[at] = True
-        words_of[blocks] += 1
-        at = at + counts[at]
+def _word_begins(counts: npt.NDArray[np.uint8], starts: Integers) -> tuple[Integers, Integers]:
+    """Where words begin, and how many each block has: a step goes one word on in all blocks.
+
+    A block's end is the place of the next one's first value, which no word holds: from there a step leads nowhere. So
+    steps need not ask which blocks go on; now and then those that do not are left out.
+    """
+    jumps = np.append(counts, np.uint8(0))
+    jumps[starts] = 0
+    begins = np.zeros(len(jumps), np.bool_)
+    at = starts + 1
+    while len(at := at[jumps[at] > 0]):
+        for _ in range(_STEPS):
+            begins[at] = True
+            at = at + jumps[at]
+    begins[starts] = begins[-1] = False
+    return np.flatnonzero(begins), np.add.reduceat(begins[:-1], starts, dtype=np.int64)
 
 
 def unpacked(words: Words) -> tuple[Words, Integers]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ts_migration.influxdb.tsm.columns import Booleans, Bytes, Integers, Words
-from ts_migration.influxdb.tsm.ragged import big_endian
+from ts_migration.influxdb.tsm.ragged import anywhere
 
 
 class BrokenPart(Exception):
@@ -63,5 +63,5 @@ class Stretch:
 
     def numbers(self, at: Integers, dtype: str) -> npt.NDArray[Any]:
         """A number of this dtype at each offset."""
-        found: npt.NDArray[Any] = big_endian(self.content, dtype)[at]
+        found: npt.NDArray[Any] = anywhere(self.content, dtype)[at]
         return found
