@@ -27,6 +27,7 @@ BENCHMARKS = (
     "convert",
     "memory",
     "load",
+    "bulk",
     "embedded_influxdb",
     "verify",
     "verify_memory",

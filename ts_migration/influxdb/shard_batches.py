@@ -53,13 +53,13 @@ def _of_field(
     ends = np.cumsum(lengths[chosen])
     cuts = np.unique(np.searchsorted(ends, np.arange(_POINTS, int(ends[-1]) + _POINTS, _POINTS)) + 1)
     for part in np.split(chosen, cuts[cuts < len(chosen)]):
-        rows = _rows(column.offsets[part], lengths[part])
+        rows = rows_of_keys(column.offsets[part], lengths[part])
         values = BlockColumn(field, _FIELD_TYPES[column.kind], _values(column, rows))
         of_keys = tuple(series[at] for at in part.tolist())
         yield SeriesBatch(of_keys, lengths[part].astype(np.int64), column.times[rows], (values,))
 
 
-def _rows(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Any:
+def rows_of_keys(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Any:
     """Positions of the points of keys: a slice where they lie side by side."""
     if bool((starts[1:] == (starts + lengths)[:-1]).all()):
         return slice(int(starts[0]), int(starts[-1] + lengths[-1]))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
+from ts_migration.influxdb.shard_batches import rows_of_keys
 from ts_migration.influxdb.tsm.columns import KEY_SEPARATOR, FieldKind, TsmColumn
 from ts_migration.local.influxdb.line_protocol.batch import Values, take
 from ts_migration.local.influxdb.line_protocol.go_text import to_bytes, to_text
@@ -22,7 +23,7 @@ _TYPES = {kind: type_ for type_, kind in _KINDS.items()}
 
 
 def parts_of(columns: Iterable[TsmColumn]) -> tuple[list[bytes], list[Part]]:
-    """Series keys, and parts whose series are positions among them."""
+    """Series keys, and parts whose series are positions among them; fields of the same points are in one part."""
     ids: dict[bytes, int] = {}
     parts: list[Part] = []
     for column in columns:
@@ -30,12 +31,16 @@ def parts_of(columns: Iterable[TsmColumn]) -> tuple[list[bytes], list[Part]]:
         series = np.array([ids.setdefault(key, len(ids)) for key, _, _ in keys], np.int32)
         fields = np.array([field for _, _, field in keys], object)
         lengths = np.diff(column.offsets)
-        of_point = np.repeat(series, lengths)
-        field_of = np.repeat(fields, lengths)
         for field in dict.fromkeys(fields.tolist()):
-            rows = np.flatnonzero(field_of == field)
-            values = {(to_text(field), _TYPES[column.kind]): PartColumn(None, take(column.values, rows))}
-            parts.append(Part(of_point[rows], column.times[rows], values))
+            chosen = np.flatnonzero(fields == field)
+            rows = rows_of_keys(column.offsets[chosen], lengths[chosen])
+            values = column.values[rows] if isinstance(rows, slice) else take(column.values, rows)
+            owners, times = np.repeat(series[chosen], lengths[chosen]), column.times[rows]
+            like = (one for one in parts if np.array_equal(one.times, times) and np.array_equal(one.series, owners))
+            part = next(like, None)
+            if part is None:
+                parts.append(part := Part(owners, times, {}))
+            part.columns[to_text(field), _TYPES[column.kind]] = PartColumn(None, values)
     return list(ids), parts
 
 
