@@ -25,7 +25,7 @@ from benchmarks.rows import Row, bounded
 from benchmarks.sink import running_sink
 from benchmarks.telemetry import FILE_ROWS, MAPPING, Telemetry, rows_of, write_parquet
 from ts_migration.influxdb.connection import Target
-from ts_migration.manifests import ExportFile
+from ts_migration.manifests import ExportFile, LoadName
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.load import load_window
@@ -89,11 +89,12 @@ def generated(rows: int, endpoint: str) -> Iterator[GeneratedExport]:
         yield bucket
 
 
-def convert(rows: int, endpoint: str, _: str) -> None:
+def convert(rows: int, endpoint: str, _: str, way: LoadName = "line_protocol") -> None:
     """Convert a window in this process."""
     with generated(rows, endpoint) as bucket:
         telemetry = bucket.telemetry
-        done = convert_window(telemetry.job, telemetry.place, telemetry.window, MAPPING, bucket)
+        job = telemetry.job.model_copy(update={"load": way})
+        done = convert_window(job, telemetry.place, telemetry.window, MAPPING, bucket)
     if done.points != rows:
         raise SystemExit(f"{done.points} points of {rows}")
 
@@ -107,7 +108,16 @@ def load(rows: int, endpoint: str, url: str) -> None:
         raise SystemExit(f"{done.points} points of {rows}")
 
 
-STAGES = {"convert": convert, "load": load}
+def shards(rows: int, endpoint: str, url: str) -> None:
+    """Convert a window to shard files in this process."""
+    own = Telemetry(rows).place.window(Telemetry(rows).window.key)
+    for stage in ("line_protocol", "load"):
+        ExportBucket(s3_client(endpoint), "exports").delete(own.manifest(stage))
+    convert(rows, endpoint, url, "bulk")
+
+
+STAGES = {"convert": convert, "load": load, "shards": shards}
+"""In the order in which a window goes through them; `shards` makes its files anew."""
 
 
 def peak_mib(stage: str, rows: int, endpoint: str, url: str) -> float:
