@@ -39,7 +39,7 @@ def cleanup(
     ] = None,
     region: RegionOption = None,
 ) -> None:
-    """Delete export and line protocol files whose windows are proven or accepted, and archive logs and results.
+    """Delete export and converted files whose windows are proven or accepted, and archive logs and results.
 
     Manifests and reports stay: nothing is less proven afterwards. Exit code 1: windows that are not green kept files.
 
@@ -74,7 +74,7 @@ def cleanup(
 
 
 def _show(files: "JobFiles") -> None:
-    say(f"{files.job}: {len(files.to_delete):,} export and line protocol files, {bytes_text(files.bytes)}")
+    say(f"{files.job}: {len(files.to_delete):,} export and converted files, {bytes_text(files.bytes)}")
     if files.younger:
         say(f"    {files.younger:,} files are younger and stay")
     for key, why in files.held_back[:_SHOWN]:

@@ -66,7 +66,7 @@ def _show(begun: "Begun") -> None:
     if begun.nothing:
         return
     say(f"  begun    {iso(grid.start_ns)} until {iso(grid.end_ns)} (excluded), {len(grid):,} windows of {grid.cron!r}")
-    say(f"  deleted  manifests and verdicts of {len(begun.windows):,} windows, their export and line protocol files")
+    say(f"  deleted  manifests and verdicts of {len(begun.windows):,} windows, their export and converted files")
     for line in begun.stays:
         say(f"  stays    {line}")
 

@@ -126,7 +126,7 @@ def _show(found: "RollbackLook") -> None:
     if len(found.ranges) > _SHOWN:
         say(f"  deleted  and {len(found.ranges) - _SHOWN:,} more windows")
     if not begun.nothing:
-        say(f"  deleted  manifests of {len(begun.windows):,} windows, their export and line protocol files")
+        say(f"  deleted  manifests of {len(begun.windows):,} windows, their export and converted files")
         say("  stays    every point that the job did not write; Timestream; reports")
 
 

@@ -1,4 +1,4 @@
-"""`cleanup`: deletes the export and line protocol files of windows whose proof is green; manifests and reports stay.
+"""`cleanup`: deletes the export and converted files of windows whose proof is green; manifests and reports stay.
 
 The guide's `aws s3 rm` deletes the same objects and asks nobody. Logs and results are put into an archive in `archive`.
 """

@@ -143,7 +143,7 @@ def test_the_statements_of_the_page_are_those_that_timestream_is_sent():
 def test_the_requests_of_the_page_are_those_that_influxdb_is_sent():
     folders = ("influxdb", "operations", "stages", "validation")
     source = "".join(path.read_text() for one in folders for path in (CHECKOUT / "ts_migration" / one).rglob("*.py"))
-    paths = set(re.findall(r'"(/(?:api/v2/[a-z]+|query|health))\b', source))
+    paths = set(re.findall(r'"(/(?:api/v2/(?:restore|backup)/[a-zA-Z]+|api/v2/[a-z]+|query|health))\b', source))
     by_client = {"buckets_api": "/api/v2/buckets", "organizations_api": "/api/v2/orgs"}
     paths |= {by_client[name] for name in re.findall(r"\.(\w+_api)\(\)", source)}
     assert {names(request)[0].split()[1] for request, _ in rows("The InfluxDB token")} == paths
