@@ -208,6 +208,7 @@ def _refusal(target: Target, bucket: str, words: str) -> MigrationError:
             where=target.url,
             next_step="check the bucket's name and that the token may read it",
         )
-    if "timeout" in words or "killed" in words:
+    # A shard that is restored is closed and opened again, and disabled meanwhile (influxdb#19510).
+    if any(one in words for one in ("timeout", "killed", "disabled", "engine is closed")):
         return Transient(f"the query ended: {words}", where=target.url)
     return Permanent(f"the query failed: {words}", where=target.url)

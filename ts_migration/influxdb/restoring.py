@@ -231,4 +231,7 @@ def _error(target: Target, answer: Answer, what: str) -> MigrationError:
             where=target.url,
             next_step=OPERATOR,
         )
-    return target.error(answer, what)
+    error = target.error(answer, what)
+    if answer.status == 500:
+        error.next_step = "look whether the bucket is there still, and whether its retention has dropped the shard"
+    return error

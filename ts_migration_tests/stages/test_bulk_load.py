@@ -177,6 +177,27 @@ def test_a_job_that_is_switched_to_line_protocol_goes_on_in_the_bucket_that_was_
     assert [lines.check(index).status for index in (0, 1)] == ["proven", "proven"]
 
 
+def test_a_job_that_is_switched_to_bulk_keeps_what_is_loaded_and_is_refused_the_rest(stack: Stack) -> None:
+    lines = new_migration(stack, plant_rows())
+    assert lines.run(0).status == "proven"
+    bulk = lines.changed(load="bulk")
+    assert bulk.convert(0).form == "line_protocol"
+    bulk.export(1)
+    assert bulk.convert(1).form == "bulk"
+    with pytest.raises(Refused, match="was not made by a bulk load of this job"):
+        bulk.load(1)
+    assert bulk.check(0).status == "proven"
+
+
+def test_shards_that_a_bucket_was_not_made_with_are_refused_before_anything_is_sent(bulk: Migration) -> None:
+    assert bulk.run(0).status == "proven"
+    other = bulk.changed(shard_group_duration=86_400)
+    other.export(1)
+    other.convert(1)
+    with pytest.raises(Refused, match="made without a shard for"):
+        other.load(1)
+
+
 def test_a_rollback_deletes_the_restored_bucket_and_the_job_is_proven_again(bulk: Migration) -> None:
     assert bulk.run().status == "proven"
     assert roll_back(bulk).buckets_deleted == (bulk.job.target_bucket,)

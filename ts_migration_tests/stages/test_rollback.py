@@ -135,11 +135,11 @@ def test_lines_that_a_faulty_conversion_made_are_the_jobs(migration, monkeypatch
     migration.convert()
     migration.load()
     # As if the encoder had written another tag: the line is among those that were sent, and not in the export.
-    from ts_migration.stages import put_back
+    from ts_migration.stages import line_protocol_way
 
     wrong = f"{migration.job.measurement},plant=wrong load_mw=2 {START + 8 * HOUR}"
     migration.write(wrong)
-    monkeypatch.setattr(put_back, "lines_at", lambda *_: iter([wrong.encode()]))
+    monkeypatch.setattr(line_protocol_way, "lines_at", lambda *_: iter([wrong.encode()]))
     roll_back(migration)
     assert buckets.find(migration.stack.target, migration.job.target_bucket) is None
 
