@@ -123,7 +123,7 @@ def test_a_check_that_failed_shuts_and_one_that_passes_later_opens(
     assert gate.lacks == []
 
 
-@pytest.mark.parametrize("stage", ["export_files", "line_protocol_files"])
+@pytest.mark.parametrize("stage", ["export_files", "converted_files"])
 def test_an_earlier_stage_made_again_alone_shuts(
     gate: Gate, script: Script, instance: dg.DagsterInstance, stage: str
 ) -> None:

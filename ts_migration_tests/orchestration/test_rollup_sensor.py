@@ -102,7 +102,7 @@ def test_one_check_that_failed_is_enough_and_one_that_passes_later_mends_it(
     assert state.now().complete
 
 
-@pytest.mark.parametrize("stage", ["export_files", "line_protocol_files"])
+@pytest.mark.parametrize("stage", ["export_files", "converted_files"])
 def test_an_earlier_stage_made_again_alone_takes_the_green_from_its_window(
     state: StateOf, script: Script, instance: dg.DagsterInstance, stage: str
 ) -> None:
