@@ -29,6 +29,7 @@ BENCHMARKS = (
     "load",
     "bulk",
     "embedded_influxdb",
+    "shard_files",
     "verify",
     "verify_memory",
     "audit",

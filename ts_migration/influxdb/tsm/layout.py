@@ -21,6 +21,7 @@ from ts_migration.influxdb.tsm.ragged import offsets_in, positions_in
 
 STRETCH_BYTES = 8 << 20
 """Of times and values, before they are encoded: what is in memory several times over while a stretch is made."""
+_CHECKED = 1 << 19
 MOST_STRING_BYTES = (1 << 31) - 1
 """Of one block's strings together."""
 
@@ -138,17 +139,25 @@ def _check_keys(keys: pa.LargeBinaryArray, lengths: Integers) -> None:
 
 
 def _check_points(column: TsmColumn) -> None:
-    """Times ascend within each key, and no float is NaN, which ends a block."""
-    ascending = column.times[1:] > column.times[:-1]
-    ascending[column.offsets[1:-1] - 1] = True
-    checks = [(ascending, 1, "its times do not ascend, or one is there twice", "each time once, in order")]
-    if column.kind is FieldKind.FLOAT:
-        checks.append((~np.isnan(column.values), 0, "it holds NaN", "any other float"))
-    for good, after, what, allowed in checks:
-        if not good.all():
-            place = int(np.argmin(good)) + after
-            key = int(np.searchsorted(column.offsets, place, "right")) - 1
-            raise _of_key(what, column.keys, key, allowed)
+    """Times ascend within each key, and no float is NaN, which ends a block. By slices: masks take memory too."""
+    for start in range(0, column.points, _CHECKED):
+        at = column.times[start : start + _CHECKED + 1]
+        back = np.flatnonzero(at[1:] <= at[:-1]) + (start + 1)
+        _refuse(column, back[~_begin_keys(column, back)], "its times do not ascend, or one is there twice")
+        if column.kind is FieldKind.FLOAT:
+            _refuse(column, np.flatnonzero(np.isnan(column.values[start : start + _CHECKED])) + start, "it holds NaN")
+
+
+def _begin_keys(column: TsmColumn, places: Integers) -> Booleans:
+    """Whether these points are the first ones of keys."""
+    found: Booleans = column.offsets[np.searchsorted(column.offsets, places)] == places
+    return found
+
+
+def _refuse(column: TsmColumn, places: Integers, what: str) -> None:
+    if len(places):
+        key = int(np.searchsorted(column.offsets, places[0], "right")) - 1
+        raise _of_key(what, column.keys, key, "each time once and in order, and any float but NaN")
 
 
 def _masks(found: pa.BooleanArray) -> Booleans:
