@@ -4,7 +4,7 @@ The same values under the same names as the encoder's lines: series keys are the
 said is told by `line_protocol.accepted_rows`; how columns become bytes, by `tsm`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,53 +155,65 @@ def _binary(texts: pl.Series) -> pa.LargeBinaryArray:
     return found.cast(pa.large_string()).cast(pa.large_binary())
 
 
+@dataclass(frozen=True)
+class _Points:
+    """The points of one field key, series after series: the series that have any, and where each begins."""
+
+    series: Integers
+    starts: Integers
+    times: Integers
+    values: Any
+
+    @classmethod
+    def of(cls, series: npt.NDArray[np.int32], times: Integers, values: Any) -> "_Points":
+        """Of rows by series and time; of two values of one time the last stays."""
+        new = series[1:] != series[:-1]
+        repeated = ~new & (times[1:] == times[:-1])
+        if repeated.any():
+            kept = np.flatnonzero(np.append(~repeated, True))
+            series, times, values = series[kept], times[kept], _at(values, kept)
+            new = series[1:] != series[:-1]
+        starts = np.concatenate(([0], np.flatnonzero(new) + 1))
+        return cls(series[starts].astype(np.int64), starts, times, values)
+
+
 def _column(
     kind: FieldType, fields: Sequence[_Field], heads: pl.Series, series: npt.NDArray[np.int32], times: Integers
 ) -> TsmColumn:
     """The column of a type: field after field, series after series."""
-    names = sorted({field.key for field in fields}, key=str.encode)
-    numbers = {name: number for number, name in enumerate(names)}
-    ordered = sorted(fields, key=lambda field: numbers[field.key])
-    keys, at, values = [], [], []
-    for field in ordered:
-        own = series if field.rows is None else series[field.rows]
-        keys.append(own.astype(np.int64) + numbers[field.key] * len(heads))
-        at.append(times if field.rows is None else times[field.rows])
-        values.append(field.values)
-    key, time = np.concatenate(keys), np.concatenate(at)
-    told = pa.concat_arrays(values) if kind is FieldType.STRING else np.concatenate(values)
-    if len(names) < len(ordered):
-        # Two columns that are written to one field.
-        order = np.lexsort((time, key))
-        key, time, told = key[order], time[order], _at(told, order)
-    last = np.ones(len(key), np.bool_)
-    last[:-1] = (key[1:] != key[:-1]) | (time[1:] != time[:-1])
-    if not last.all():
-        kept = np.flatnonzero(last)
-        key, time, told = key[kept], time[kept], _at(told, kept)
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    held = key[starts]
+    by_key: dict[str, list[_Field]] = {}
+    for field in fields:
+        by_key.setdefault(field.key, []).append(field)
+    found = {key: _points(by_key[key], series, times) for key in sorted(by_key, key=str.encode)}
+    lengths = np.concatenate([np.diff(each.starts, append=len(each.times)) for each in found.values()])
+    values = [each.values for each in found.values()]
     return TsmColumn(
         KINDS[kind],
-        _keys(names, heads, held),
-        np.append(starts, len(key)).astype(np.int64),
-        time,
-        told,
+        _keys({key: each.series for key, each in found.items()}, heads),
+        np.concatenate(([0], np.cumsum(lengths))),
+        np.concatenate([each.times for each in found.values()]),
+        pa.concat_arrays(values) if kind is FieldType.STRING else np.concatenate(values),
     )
 
 
-def _keys(names: Sequence[str], heads: pl.Series, held: Integers) -> pa.LargeBinaryArray:
+def _points(fields: Sequence[_Field], series: npt.NDArray[np.int32], times: Integers) -> _Points:
+    """The points of one field key, which several columns may be written to."""
+    owners = [series if field.rows is None else series[field.rows] for field in fields]
+    at = [times if field.rows is None else times[field.rows] for field in fields]
+    if len(fields) == 1:
+        return _Points.of(owners[0], at[0], fields[0].values)
+    values = [field.values for field in fields]
+    told = pa.concat_arrays(values) if isinstance(values[0], pa.Array) else np.concatenate(values)
+    owner, time = np.concatenate(owners), np.concatenate(at)
+    order = np.lexsort((time, owner))
+    return _Points.of(owner[order], time[order], _at(told, order))
+
+
+def _keys(held: Mapping[str, Integers], heads: pl.Series) -> pa.LargeBinaryArray:
     """TSM keys: a series key, the separator, the field's name without escapes."""
-    frame = pl.DataFrame({"field": held // len(heads), "series": held % len(heads)})
-    fields = pl.Series([KEY_SEPARATOR.decode() + name for name in names])
-    return _binary(
-        frame.select(
-            pl.concat_str(
-                heads.str.head(-1).gather(frame["series"]),  # the head ends in the space before the fields
-                fields.gather(frame["field"]),
-            ).alias("key")
-        )["key"]
-    )
+    series = heads.str.head(-1)  # a head ends in the space before the fields
+    separator = KEY_SEPARATOR.decode()
+    return _binary(pl.concat([series.gather(own) + (separator + key) for key, own in held.items()]))
 
 
 def _at(values: Any, rows: Integers) -> Any:
