@@ -79,6 +79,9 @@ def _values(column: TsmColumn, rows: Any) -> npt.NDArray[Any]:
 
 def series_of(key: bytes) -> SeriesId:
     """Measurement and tags of a series key, without their escapes."""
+    if b"\\" not in key:
+        plain, *pairs = _text(key).split(",")
+        return SeriesId(plain, dict(pair.split("=", 1) for pair in pairs))
     measurement, *tags = (_EQUALS.split(piece, 1) for piece in _COMMA.split(key))
     return SeriesId(_plain(b"=".join(measurement)), {_plain(name): _plain(value) for name, value in tags})
 

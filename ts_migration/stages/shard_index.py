@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ts_migration.errors import Permanent
 from ts_migration.influxdb.shard_batches import batches_of
+from ts_migration.influxdb.tsm.columns import TsmColumn
 from ts_migration.influxdb.tsm.reader import read_stretches
 from ts_migration.manifests import LineProtocolManifest, Manifest, read_manifest
 from ts_migration.objects import ExportBucket
@@ -19,6 +20,7 @@ from ts_migration.validation.digest import PointDigest
 from ts_migration.windows import Window
 
 INDEX_NAME = "files.json"
+_AGAIN = "run the conversion of this window again"
 
 
 class ShardFile(BaseModel):
@@ -66,7 +68,7 @@ def read_shard_index(bucket: ExportBucket, converted: LineProtocolManifest) -> S
         raise Permanent(
             "the index names other shard files than the manifest",
             where=bucket.uri(converted.members_key),
-            next_step="run the conversion of this window again",
+            next_step=_AGAIN,
         )
     return found
 
@@ -84,33 +86,37 @@ def require_as_exported(body: bytes, file: ShardFile, window: Window, where: str
         Permanent: it is not what was written, cannot be decoded, holds points outside its shard or window, or other
             points than those that were exported.
     """
-    again = "run the conversion of this window again"
     if len(body) != file.bytes or zlib.crc32(body) != file.crc32:
         raise Permanent(
             f"the shard file is not what was written: {len(body):,} bytes of {file.bytes:,}, CRC-32 "
             f"{zlib.crc32(body):08x} instead of {file.crc32:08x}",
             where=where,
-            next_step=again,
+            next_step=_AGAIN,
         )
     inside = Window(max(file.start_ns, window.start_ns), min(file.end_ns, window.end_ns), window.key)
     digest = PointDigest(window.start_ns, window.end_ns)
-    for column in read_stretches(body):
-        outside = int(np.count_nonzero((column.times < inside.start_ns) | (column.times >= inside.end_ns)))
-        if outside:
-            raise Permanent(
-                f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
-                where=where,
-                next_step=again,
-            )
-        for batch in batches_of((column,)):
-            digest.add_batch(batch)
+    for batch in batches_of(_inside(read_stretches(body), inside, where)):
+        digest.add_batch(batch)
     values = sum(digest.counts.values())
     if (digest.lanes, values) != (file.lanes, file.values):
         raise Permanent(
             f"the shard file holds {values:,} values and not the {file.values:,} of the export, or other ones",
             where=where,
-            next_step=again,
+            next_step=_AGAIN,
         )
+
+
+def _inside(columns: Iterable[TsmColumn], inside: Window, where: str) -> Iterator[TsmColumn]:
+    """The same columns, none of them with a time outside."""
+    for column in columns:
+        outside = int(np.count_nonzero((column.times < inside.start_ns) | (column.times >= inside.end_ns)))
+        if outside:
+            raise Permanent(
+                f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
+                where=where,
+                next_step=_AGAIN,
+            )
+        yield column
 
 
 def parts_to_read(files: Iterable[ShardFile], times: Iterable[int]) -> Iterator[ShardFile]:

@@ -49,7 +49,7 @@ def tallied(rows: int, said: Said) -> Tally:
     return tally
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(table=tables() | long_tables())
 def test_rows_of_any_table_are_the_same_points_in_files_as_in_lines(table: Table) -> None:
     mapping = mapping_of(table)
