@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
 _LINE = re.compile(rf"(?:(changed|missing|extra): )?(.+?) at ({_TIME}): (.+)", re.DOTALL)
-_PLACES = "Timestream|export|line protocol|bucket"
+_PLACES = "Timestream|export|line protocol|shard file|bucket"
 _NEXT_PLACE = re.compile(rf"(?<=[)g]), (?=(?:{_PLACES}) (?:has |not looked at ))")
 """Behind `1.5 (float)` or `nothing`: a comma inside of a string is none of ours."""
 _BLAME = re.compile(r"; (?=broken by |the source changed)")

@@ -49,6 +49,7 @@ class BulkWay:
 
     name: LoadName = "bulk"
     index_name = INDEX_NAME
+    files = "shard file"
 
     def settings(self, job: MigrationJob) -> tuple[object, ...]:
         """How the bucket's time is cut into shards."""

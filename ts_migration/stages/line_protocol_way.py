@@ -34,6 +34,7 @@ class LineProtocolWay:
 
     name: LoadName = "line_protocol"
     index_name = INDEX_NAME
+    files = "line protocol"
 
     def settings(self, job: MigrationJob) -> tuple[object, ...]:
         """How members are compressed, not how they are cut: a load cuts those that are larger than batch_size."""

@@ -109,6 +109,8 @@ class LoadWay(Protocol):
     name: LoadName
     index_name: str
     """Last part of the key of the files' index."""
+    files: str
+    """What people call them."""
 
     def settings(self, job: MigrationJob) -> tuple[object, ...]:
         """What files depend on beside mapping and export."""

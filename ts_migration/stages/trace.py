@@ -90,6 +90,7 @@ def trace(places: Places, suspects: Sequence[Suspect]) -> tuple[Trail, ...]:
     if not suspects:
         return ()
     intact = is_as_unloaded(places.sides.bucket, places.sides.export)
+    files = way_made(places.sides.converted).files
     looks: dict[Place, Callable[[Places, Sequence[Suspect]], Sightings]] = {
         Place.SOURCE: _in_source,
         Place.EXPORT: _in_export,
@@ -103,7 +104,7 @@ def trace(places: Places, suspects: Sequence[Suspect]) -> tuple[Trail, ...]:
         absent = Seen(unseen=reason) if reason else NOTHING
         seen[place] = [suspect.known.get(place) or found.get(suspect.at, absent) for suspect in suspects]
     return tuple(
-        Trail(suspect, {place: seen[place][number] for place in looks}, intact)
+        Trail(suspect, {place: seen[place][number] for place in looks}, intact, files)
         for number, suspect in enumerate(suspects)
     )
 

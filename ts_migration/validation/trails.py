@@ -78,12 +78,14 @@ class Suspect:
 class Trail:
     """A suspect with what each place has of it.
 
-    `intact` tells whether the export is what UNLOAD's own manifest says; None where that cannot be told.
+    `intact` tells whether the export is what UNLOAD's own manifest says; None where that cannot be told. `files` is
+    what people call what the export was converted to.
     """
 
     suspect: Suspect
     seen: Mapping[Place, Seen] = field(default_factory=dict)
     intact: bool | None = None
+    files: str = Place.LINE_PROTOCOL.value
 
     @property
     def stage(self) -> Stage | None:
@@ -142,7 +144,8 @@ class Trail:
     @property
     def line(self) -> str:
         """One line of evidence: the point, its time, the value at every place, and the blame."""
-        told = ", ".join(f"{place.value} {self.seen[place].words}" for place in Place if place in self.seen)
+        names = {place: place.value for place in Place} | {Place.LINE_PROTOCOL: self.files}
+        told = ", ".join(f"{names[place]} {self.seen[place].words}" for place in Place if place in self.seen)
         return f"{self.suspect.kind.value}: {self.suspect.point} at {iso(self.suspect.time_ns)}: {told}{self.verdict}"
 
 

@@ -26,6 +26,7 @@ from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration.local.faults.rules import FaultKind, FaultRule, FaultyService, write_rules
 from ts_migration.manifests import LineProtocolManifest
 from ts_migration.operations.reset import forget, look_at_begun
+from ts_migration.reporting.points import point_difference
 from ts_migration.stages.repair import clear_for_load
 from ts_migration.stages.shard_index import ShardIndex, read_shard_index
 from ts_migration_tests.local.influxdb.embedded import Process
@@ -371,6 +372,9 @@ def test_a_file_that_breaks_on_its_way_fails_the_checks_which_blame_the_load(bre
     failed = {each.check: each.stage for each in verdicts.verdicts if not each.passed}
     assert set(failed) >= {"record_count", "checksum", "coverage"}
     assert set(failed.values()) == {"load"}
+    evidence = next(each.evidence for each in verdicts.verdicts if each.check == "checksum")
+    point = point_difference(evidence[0])
+    assert point is not None and "shard file has" in point.trail and "broken by the load" in point.trail
 
 
 def index_of(migration: Migration, converted: LineProtocolManifest) -> ShardIndex:
