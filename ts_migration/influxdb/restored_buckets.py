@@ -1,7 +1,7 @@
 """Buckets that a job has made by a restore: which shard takes which stretch of time, kept in the export bucket.
 
-A restore declares all shard groups of a bucket at once and cannot add any: they are taken from the job's whole range,
-and a bucket that was made in any other way is refused. Requests are in `restoring`.
+A restore declares all shard groups of a bucket at once and cannot add any: they are those of the job's whole range and
+of the time since. A bucket that was made in any other way is refused. Requests are in `restoring`.
 """
 
 import time
@@ -18,8 +18,10 @@ from ts_migration.influxdb.restoring import BucketThere, make_bucket, shards_of
 from ts_migration.influxdb.shard_groups import ShardGroup, groups_of
 from ts_migration.manifests import Manifest, read_manifest
 from ts_migration.objects import ExportBucket, restored_bucket_key
-from ts_migration.windows import Window, iso
+from ts_migration.windows import MAX_TIME_NS, NS_PER_S, Window, iso
 
+_SPARE_GROUPS = 2
+"""Declared beyond the present: a catch-up appends windows until the applications are switched over."""
 _LOOKS, _PAUSE_S = 10, 0.3
 """How often and how long a worker waits for what another one, which is just making the bucket, writes down."""
 
@@ -80,6 +82,12 @@ class WantedBucket:
         """Shard groups of the whole range."""
         return list(groups_of(self.whole, self.shard_group_s))
 
+    def declared(self, now_ns: int) -> list[ShardGroup]:
+        """Shard groups that the bucket is made with: through the present, too, for an end_time may become later."""
+        spare = _SPARE_GROUPS * self.shard_group_s * NS_PER_S
+        end = min(max(self.whole.end_ns, now_ns + spare), MAX_TIME_NS)
+        return list(groups_of(Window(self.whole.start_ns, max(end, self.whole.end_ns)), self.shard_group_s))
+
 
 def read_restored(bucket: ExportBucket, name: str) -> RestoredBucket | None:
     """What is known of a bucket, or None."""
@@ -89,7 +97,7 @@ def read_restored(bucket: ExportBucket, name: str) -> RestoredBucket | None:
 def ensure_restored(
     wanted: WantedBucket, bucket: ExportBucket, target: Target, wait: Callable[[float], None] = time.sleep
 ) -> BucketInfo:
-    """The bucket, made with the shard groups of the job's whole range unless it is there.
+    """The bucket, made with shard groups for the job's whole range and the time since unless it is there.
 
     Args:
         wanted: the bucket.
@@ -105,7 +113,7 @@ def ensure_restored(
     if there is None:
         RestoreBegun(job=wanted.job, org=target.org, bucket=wanted.name).write(bucket, _begun_key(wanted.name))
         try:
-            made = make_bucket(target, wanted.name, wanted.groups, wanted.shard_group_s)
+            made = make_bucket(target, wanted.name, wanted.declared(time.time_ns()), wanted.shard_group_s)
         except BucketThere:
             # Another worker was quicker, or the answer to an earlier request was lost.
             there = find(target, wanted.name)
@@ -170,7 +178,7 @@ def _remember(
 def _adopted(wanted: WantedBucket, there: BucketInfo, bucket: ExportBucket, target: Target) -> RestoredBucket:
     """The record of a bucket that was made for this job by somebody who did not live to write it down."""
     shards = shards_of(target, there.id)
-    if set(shards) != set(wanted.groups):
+    if not set(shards) >= set(wanted.groups):
         raise _strange(wanted, target)
     return _remember(wanted, bucket, target, there.id, shards)
 

@@ -190,6 +190,22 @@ def test_a_job_that_is_switched_to_bulk_keeps_what_is_loaded_and_is_refused_the_
     assert bulk.check(0).status == "proven"
 
 
+def test_windows_that_a_later_end_time_appends_are_restored_into_the_same_bucket(bulk: Migration) -> None:
+    assert bulk.run(0).status == "proven"
+    later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR)
+    later.late_row(bulk.job.end_time + 5)
+    assert later.run(2).status == "proven"
+    assert later.check(0).status == "proven"
+
+
+def test_a_window_without_a_row_has_no_file_and_is_proven(bulk: Migration) -> None:
+    later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR)
+    later.export(2)
+    assert later.convert(2).parts == ()
+    later.load(2)
+    assert later.check(2).status == "proven"
+
+
 def test_shards_that_a_bucket_was_not_made_with_are_refused_before_anything_is_sent(bulk: Migration) -> None:
     assert bulk.run(0).status == "proven"
     other = bulk.changed(shard_group_duration=86_400)
