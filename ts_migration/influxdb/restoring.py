@@ -23,7 +23,7 @@ from ts_migration.influxdb.shard_groups import ShardGroup
 from ts_migration.windows import NS_PER_S, iso, to_ns
 
 OPERATOR = (
-    "use an operator token: that of the server's first setup, or one that `influx auth create --operator` makes with it "
+    "use an operator token: that of the server's first setup, or what `influx auth create --operator` makes with it "
     "(docs/permissions.md, also for Timestream for InfluxDB)"
 )
 TOMBSTONES = ".tombstone"
