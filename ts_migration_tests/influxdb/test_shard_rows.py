@@ -15,7 +15,7 @@ from ts_migration.influxdb.tsm.reader import read_tsm
 from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration.line_protocol.accepted_rows import accept
 from ts_migration.line_protocol.encoder import encode
-from ts_migration.line_protocol.mapping import Mapping
+from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.resolution import resolve
 from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.line_protocol.tally import Tally
@@ -47,6 +47,25 @@ def tallied(rows: int, said: Said) -> Tally:
     tally = Tally()
     tally.count(rows, said)
     return tally
+
+
+def test_of_two_rows_of_one_point_the_later_value_of_each_field_stays() -> None:
+    mapping = Mapping(
+        "m",
+        (TagSource("d", "d"),),
+        (FieldSource("x", "x", FieldType.INTEGER), FieldSource("s", "s", FieldType.STRING)),
+        ("n",),
+        ("d",),
+        injective=False,
+    )
+    rows = [("a", 5, 1, "old"), ("b", 5, 7, None), ("a", 4, 0, "x"), ("a", 5, 2, None), ("a", 5, 3, "new")]
+    schema = {"d": pl.String, "time_ns": pl.Int64, "x": pl.Int64, "s": pl.String}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(measure_name=pl.lit("n"))
+    parts = [ShardRows.of(accept(part, mapping)) for part in (frame.head(2), frame.tail(3))]
+    numbers, texts = read_tsm(b"".join(tsm_file(tsm_columns(parts))))
+    assert numbers.keys.to_pylist() == [b"m,d=a#!~#x", b"m,d=b#!~#x"]
+    assert (numbers.times.tolist(), numbers.values.tolist()) == ([4, 5, 5], [0, 3, 7])
+    assert (texts.times.tolist(), texts.values.to_pylist()) == ([4, 5], [b"x", b"new"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -292,7 +292,9 @@ migration_jobs:
     command = [sys.executable, "-c", KILLED, str(config), target.url, target.org, token, endpoint]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     # The second was sent and nobody was told so: it is sent again, under the same name.
+    names = generations(migration)
     loaded = migration.load()
+    assert generations(migration) == names and len(names) == 1
     assert (loaded.members, loaded.resumed_members, loaded.requests) == (files, 1, files - 1)
     assert migration.check().status == "proven"
 
@@ -391,6 +393,12 @@ def test_a_file_that_breaks_on_its_way_fails_the_checks_which_blame_the_load(bre
     evidence = next(each.evidence for each in verdicts.verdicts if each.check == "checksum")
     point = point_difference(evidence[0])
     assert point is not None and "shard file has" in point.trail and "broken by the load" in point.trail
+
+
+def generations(migration: Migration) -> list[bytes]:
+    """What a load names its files by."""
+    ledger = migration.stack.bucket.list(migration.own().ledger + "generation-")
+    return [migration.stack.bucket.get(found.key) for found in ledger]
 
 
 def index_of(migration: Migration, converted: LineProtocolManifest) -> ShardIndex:

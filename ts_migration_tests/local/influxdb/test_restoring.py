@@ -87,6 +87,10 @@ def test_a_file_of_the_same_name_replaces_and_one_of_a_later_generation_wins(ser
     send_file(server, shard, "000000005-000000001.tsm", file({START: 1.0, START + 1: 1.0}))
     send_file(server, shard, "000000005-000000001.tsm", file({START: 2.0}))
     assert held(server, bucket) == {START: 2.0}
+    query = {"org": server.org, "bucket": bucket}
+    assert server.request("POST", "/api/v2/write", query, body=f"m,p=a v=9 {START}".encode()).status == 204
+    send_file(server, shard, "000000005-000000001.tsm", file({START: 2.5}))
+    assert held(server, bucket) == {START: 9.0}, "what was written came after the file that this one replaces"
     send_file(server, shard, "000000007-000000001.tsm", file({START: 7.0}))
     send_file(server, shard, "000000006-000000001.tsm", file({START: 6.0, START + 2: 6.0}))
     assert held(server, bucket) == {START: 7.0, START + 2: 6.0}

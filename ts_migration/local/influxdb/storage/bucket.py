@@ -445,10 +445,11 @@ class Bucket:
                     for field, type_ in run.columns:
                         self._types.pin(group.start, measurement, field, type_)
             old = [segment for segment in self._segments if tag_of(segment.path) == tag]
-            left = [segment for segment in self._segments if tag_of(segment.path) != tag]
-            later = (at for at, segment in enumerate(left) if _is_later(tag_of(segment.path), tag))
-            at = next(later, len(left))
-            self._save([*left[:at], *fresh, *left[at:]])
+            # In the place of the one that it replaces, for the order of files is that of their names.
+            later = (at for at, one in enumerate(self._segments) if one in old or _is_later(tag_of(one.path), tag))
+            at = next(later, len(self._segments))
+            left = [segment for segment in self._segments[at:] if segment not in old]
+            self._save([*self._segments[:at], *fresh, *left])
             for segment in old:
                 segment.path.unlink()
 
