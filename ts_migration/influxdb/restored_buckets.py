@@ -117,6 +117,8 @@ def ensure_restored(
         except BucketThere:
             # Another worker was quicker, or the answer to an earlier request was lost.
             there = find(target, wanted.name)
+            if there is None:
+                raise
         else:
             _remember(wanted, bucket, target, *made)
             there = find(target, wanted.name)

@@ -70,9 +70,14 @@ class Restorer:
             Permanent: a file is not what it should be, or the token may not restore.
             Transient: the server did not take one after all retries.
         """
-        with ThreadPoolExecutor(self.connections or CONNECTIONS, thread_name_prefix="influxdb-restore") as pool:
+        pool = ThreadPoolExecutor(self.connections or CONNECTIONS, thread_name_prefix="influxdb-restore")
+        try:
             sent: list[Future[None]] = [pool.submit(self._send, file, on_delivered) for file in files]
             failures = [error for each in sent if (error := each.exception())]
+        finally:
+            # Also where the load is cancelled: what waits is not sent any more.
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
         if failures:
             # Others were stopped by it, and may come first.
             raise next((error for error in failures if not isinstance(error, _Stopped)), failures[0])
