@@ -192,18 +192,20 @@ class Monitor:
             if watched.record.end is None:
                 watched.record = job_record(self._instance, watched.id) or watched.record
             heart = heart_of(self._instance, watched.record.begin.execution_id)
-        watched.runs = self._runs_of(watched)
+        ended = watched.record is not None and watched.record.end is not None
+        watched.runs = self._runs_of(watched, last=ended)
         if watched.names is None and watched.runs:
             watched.names = table_of(self._instance, watched.runs[0].dagster_run)
-        if watched.loads is None and watched.names is not None:
+        if (watched.loads is None or ended) and watched.names is not None:
             watched.loads = TableLoads(self._instance, watched.names, watched.began - 1.0)
         if watched.loads is not None:
             watched.loads.look()
         running = self._running(watched, heart, lines, markers, now)
         return self._added_up(watched, running, heart, now)
 
-    def _runs_of(self, watched: _Watched) -> list[RunRecord]:
-        runs = watched.listing.look() if watched.listing else []
+    def _runs_of(self, watched: _Watched, *, last: bool) -> list[RunRecord]:
+        """Its runs; what is told at the `last` look stands, so nothing is left to the clocks of the writers there."""
+        runs = watched.listing.look(anew=last) if watched.listing else []
         if not watched.job_name:
             return runs
         return [
