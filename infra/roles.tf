@@ -23,6 +23,8 @@ locals {
   policies_of = {
     for stage in keys(local.stages) : stage => concat(
       [stage],
+      # Before it switches anything it asks both systems again, and reads all values of the source.
+      stage == "cutover" ? ["validation"] : [],
       var.influxdb_token_secret_arn != null && contains(local.token_stages, stage) ? ["token"] : [],
       var.kms_key_arn != null && contains(local.key_stages, stage) ? ["key"] : [],
     )

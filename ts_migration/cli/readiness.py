@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from ts_migration.cutover.readiness import Readiness
 
 
-def look(work: Work, region: str | None) -> "Readiness":
+def look(work: Work, region: str | None, *, values: bool = False) -> "Readiness":
     """All that is missing, whatever is missing first. The event log, the manifests, target and source are asked.
+
+    With `values` all values of the source are read again, too, where nothing else is missing.
 
     Raises:
         ConfigurationError: a variable that names one of them is not set.
@@ -34,7 +36,7 @@ def look(work: Work, region: str | None) -> "Readiness":
         query=lambda: TimestreamQuery(client("timestream-query", region=region), retries),
     )
     with dg.DagsterInstance.get() as instance:
-        return look_at_readiness(instance, work.config, systems, everything=True)
+        return look_at_readiness(instance, work.config, systems, everything=True, values=values)
 
 
 def tell_missing(readiness: "Readiness") -> None:

@@ -99,6 +99,8 @@ class WindowProof:
     values: Dict[str, int] = field(default_factory=dict)
     bytes: int = 0
     series: int = 0
+    exported_lanes: tuple[int, int] | None = None
+    """Digest of the values that were exported; None where the export is not converted."""
     quarantined: int = 0
     refused: int = 0
     rewritten: Dict[str, int] = field(default_factory=dict)
@@ -362,6 +364,7 @@ def window_proof(
         values=converted.values if converted else {},
         bytes=loaded.bytes if loaded else 0,
         series=converted.series if converted else 0,
+        exported_lanes=converted.expected.lanes if converted and export and converted.parent == export.digest else None,
         quarantined=converted.quarantined if converted else 0,
         refused=loaded.refused_lines if loaded else 0,
         rewritten=converted.rewritten if converted else {},
