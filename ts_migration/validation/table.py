@@ -241,7 +241,7 @@ def check_late_arrivals(
         if some
     ]
     if rewritten:
-        told.append(f"{len(rewritten):,} window{'s' if len(rewritten) > 1 else ''} hold other values")
+        told.append(f"{len(rewritten):,} window{'s hold' if len(rewritten) > 1 else ' holds'} other values")
     passed = worst <= tolerance and not rewritten
     read = "values not read again: reread_source is false" if source.rewritten is None else "all values read again"
     return _record(

@@ -54,7 +54,7 @@ def test_the_whole_table_is_not_proven_until_the_window_is_exported_again(loaded
 
     (late,) = [verdict for verdict in rolled.verdicts if verdict.check == "late_arrivals"]
     assert (rolled.status, late.passed, late.severity, late.stage) == ("failed", False, "ERROR", "export")
-    assert late.difference.startswith("1 window hold other values; next: `ts-migration catch-up --only ")
+    assert late.difference.startswith("1 window holds other values; next: `ts-migration catch-up --only ")
     assert late.evidence[1].startswith(
         "window 2023-02-01: 224 rows were exported, Timestream has as many now and other"
     )
