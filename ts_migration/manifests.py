@@ -215,6 +215,7 @@ class LineProtocolManifest(Manifest):
     settings: Sha256
     parts: tuple[Part, ...]
     members_key: str
+    """Object with the index of the members; "" where there is at most one, which its part tells all about."""
     rows: int
     points: int
     """Lines written: rows that became a line of their own."""
@@ -229,7 +230,7 @@ class LineProtocolManifest(Manifest):
     expected: DigestRecord
     """Digest of the export frames, computed apart from the encoder: what the bucket must hold."""
     coverage_key: str
-    """Object with the 4,096 x 64 histogram of the export frames."""
+    """Object with the 4,096 x 64 histogram of the export frames; "" where `coverage_cells` are the histogram."""
     series: int
     seconds: float
     rewrite: dict[str, str] = Field(default_factory=dict)
@@ -240,6 +241,8 @@ class LineProtocolManifest(Manifest):
     """Reason -> rows quarantined for it."""
     frames: FramesRecord | None = None
     """None: nobody looked at the batches, which is no pass."""
+    coverage_cells: dict[int, int] | None = None
+    """The histogram of a small window: cell -> values (`validation.coverage_cells`). None: it is an object."""
 
     @property
     def altered(self) -> int:

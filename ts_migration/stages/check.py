@@ -43,6 +43,7 @@ from ts_migration.timestream.window_counts import window_rows
 from ts_migration.validation.blame import NOT_LOOKED, Trails, blamed
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
+from ts_migration.validation.coverage_cells import coverage_of_cells
 from ts_migration.validation.differences import Differences
 from ts_migration.validation.digest import Coverage, bin_window, coverage_from_bytes
 from ts_migration.validation.hashing import TIME_BINS
@@ -266,12 +267,14 @@ def source_reading(
 
 def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
     """The histogram of the export frames, where it is still there and whole: a new conversion makes it again."""
+    converted = chain.converted
     try:
-        body = bucket.get(chain.converted.coverage_key)
+        body = bucket.get(converted.coverage_key) if converted.coverage_cells is None else b""
     except Missing:
         return None
     try:
-        return coverage_from_bytes(body)
+        cells = converted.coverage_cells
+        return coverage_from_bytes(body) if cells is None else coverage_of_cells(cells)
     except Permanent:
         return None
 
@@ -306,7 +309,7 @@ def _spoiled_parts(bucket: ExportBucket, converted: LineProtocolManifest) -> tup
     """
     spoiled = []
     try:
-        members = members_of(bucket, converted.members_key)
+        members = members_of(bucket, converted)
     except Missing:
         return ()
     except Permanent:
