@@ -62,6 +62,10 @@ def _content_digest(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+class DamagedManifest(Permanent):
+    """A manifest is there and cannot be read."""
+
+
 AnyManifest = TypeVar("AnyManifest", bound=Manifest)
 
 
@@ -69,7 +73,8 @@ def read_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str) -> An
     """The manifest at a key, or None where there is none.
 
     Raises:
-        Permanent: it is there but cannot be trusted: broken, or written by a newer version.
+        DamagedManifest: it is there and broken.
+        Permanent: it was written by a newer version.
     """
     body = bucket.get_or_none(key)
     if body is None:
@@ -85,7 +90,12 @@ def read_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str) -> An
             )
         return kind.model_validate_json(body)
     except (ValidationError, ValueError, AttributeError) as error:
-        raise Permanent(f"the manifest is damaged: {error}", where=bucket.uri(key)) from error
+        raise DamagedManifest(
+            f"the manifest is damaged: {error}",
+            where=bucket.uri(key),
+            next_step="put the object back from a copy, or have `ts-migration repair` set a window's manifest aside "
+            "and make it again, with what follows from it (--dry-run tells what that takes)",
+        ) from error
 
 
 def require_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str, next_step: str) -> AnyManifest:
