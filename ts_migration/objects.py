@@ -194,6 +194,10 @@ class WindowPlace:
         """Key of the points that one repair deleted from the bucket."""
         return f"{self.proof}removed/{when}.ndjson.gz"
 
+    def damaged(self, key: str, digest: str) -> str:
+        """Key of the copy of a manifest that could not be read, by its own key and its bytes' digest."""
+        return f"{self.proof}damaged/{key.removeprefix(self.proof).removesuffix('.json')}-{digest[:16]}.json"
+
     @property
     def ledger(self) -> str:
         """Prefix of the load ledger."""

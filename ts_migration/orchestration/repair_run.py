@@ -5,14 +5,16 @@ and `stages.mending`. The table is not rolled up here, for that reads the whole 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
+from ts_migration.manifests import DamagedManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
@@ -26,9 +28,12 @@ from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.window_run import retry_policy
+from ts_migration.stages.damage import damaged_windows, names_of
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
 from ts_migration.stages.repair import is_to_be_repaired, need_of
+
+SET_ASIDE = "set aside what cannot be read (a copy is kept under `damaged/`)"
 
 
 @dataclass
@@ -110,10 +115,24 @@ def look(
     bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
     only = {window.key for window in job.grid.between(*windows)} if windows else None
     held = target_bucket_id(job, target_of(environment), retry_policy(config))
-    return _found(config, job, proof_of(config, job, bucket, held, only=only), bucket)
+    try:
+        return _found(config, job, proof_of(config, job, bucket, held, only=only), bucket)
+    except DamagedManifest:
+        wanted = set(job.grid.keys) if only is None else only
+        damaged = damaged_windows(config.place(job), sorted(wanted), bucket)
+        if not damaged:
+            raise
+        rest = proof_of(config, job, bucket, held, only=wanted - damaged.keys())
+        return _found(config, job, rest, bucket, damaged)
 
 
-def _found(config: MigrationConfig, job: MigrationJob, proof: TableProof, bucket: ExportBucket) -> Repair:
+def _found(
+    config: MigrationConfig,
+    job: MigrationJob,
+    proof: TableProof,
+    bucket: ExportBucket,
+    damaged: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Repair:
     place = config.place(job)
     wanted = [window for window in proof.windows if is_to_be_repaired(window)]
     others = {
@@ -121,15 +140,17 @@ def _found(config: MigrationConfig, job: MigrationJob, proof: TableProof, bucket
         for status in WindowStatus
         if (count := sum(window.status is status for window in proof.windows if not is_to_be_repaired(window)))
     }
-    return Repair(
-        job.slug,
-        job.source,
-        [
-            WindowRepair(one.key, one.status.value, one.reason, need_of(one, place.window(one.key), bucket))
-            for one in wanted
-        ],
-        others,
-    )
+    repairs = [
+        WindowRepair(one.key, one.status.value, one.reason, need_of(one, place.window(one.key), bucket))
+        for one in wanted
+    ]
+    repairs += [
+        WindowRepair(
+            key, "damaged", f"{names_of(keys)} cannot be read", f"{SET_ASIDE}, and do again what is missing then"
+        )
+        for key, keys in damaged.items()
+    ]
+    return Repair(job.slug, job.source, sorted(repairs, key=lambda one: one.key), others)
 
 
 def repair(

@@ -42,6 +42,7 @@ from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.collisions import refuse_collisions
+from ts_migration.stages.damage import names_of, set_aside
 from ts_migration.stages.export import export_group
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import proof_of
@@ -122,6 +123,19 @@ class Worker:
         return outcome_of_window(result, names, time.monotonic() - began)
 
     def _repair(self, task: Task, began: float) -> Outcome:
+        """Set aside what of a window cannot be read, and mend the rest."""
+        job = self._config.job(task.job)
+        bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
+        query = self._resource(TimestreamResource, "timestream").query(self._config.migration_settings)
+        (key,) = task.keys
+        damaged = set_aside(job, job.grid.window(key), self._config.place(job).window(key), bucket, query)
+        mended = self._mend(task, began)
+        if not damaged:
+            return mended
+        told = (f"{names_of(damaged)} could not be read and was set aside", mended.done)
+        return replace(mended, done="; ".join(filter(None, told)))
+
+    def _mend(self, task: Task, began: float) -> Outcome:
         """Look at a window first, for what its last verdicts say may be over; then have done what it needs."""
         job = self._config.job(task.job)
         names, place = TableNames.of(self._config, job), self._config.place(job).window(task.keys[0])

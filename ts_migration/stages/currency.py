@@ -28,7 +28,8 @@ def conversion_is_usable(bucket: ExportBucket, place: WindowPlace, converted: Li
 def parts_are_there(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolManifest) -> bool:
     """Whether the line protocol parts lie there whole."""
     there = {found.key: found.size for found in bucket.list(place.line_protocol)}
-    return converted.members_key in there and all(there.get(part.key) == part.bytes for part in converted.parts)
+    indexed = not converted.members_key or converted.members_key in there
+    return indexed and all(there.get(part.key) == part.bytes for part in converted.parts)
 
 
 def export_is_usable(bucket: ExportBucket, place: WindowPlace, export: ExportManifest) -> bool:

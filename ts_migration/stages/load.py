@@ -257,12 +257,12 @@ def _keep_untouched(
 
 def _members(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[Member, ...]:
     """The index of what is to be sent."""
-    members = members_of(bucket, converted.members_key) if converted.points else ()
+    members = members_of(bucket, converted) if converted.points else ()
     lines = sum(member.lines for member in members)
     if lines != converted.points:
         raise Permanent(
-            f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
-            where=bucket.uri(converted.members_key),
+            f"the index tells {lines:,} lines, the manifest {converted.points:,} points",
+            where=bucket.uri(converted.members_key) if converted.members_key else f"window {converted.window.key}",
             next_step="run the conversion of this window again",
         )
     return members

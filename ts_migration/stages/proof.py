@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import cached_property
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.errors import Permanent
 from ts_migration.manifests import (
     AcceptanceManifest,
     AnyManifest,
@@ -437,12 +436,7 @@ def _read(bucket: ExportBucket, place: TablePlace, window: Window, there: set[st
     own = place.window(window.key)
 
     def read(kind: type[AnyManifest], key: str) -> AnyManifest | None:
-        if key not in there:
-            return None
-        try:
-            return read_manifest(kind, bucket, key)
-        except Permanent as error:
-            raise Permanent(error.what, where=error.where, next_step="delete it and run the window again") from error
+        return read_manifest(kind, bucket, key) if key in there else None
 
     return WindowManifests(
         export=read(ExportManifest, own.manifest("export")),
