@@ -28,6 +28,7 @@ BENCHMARKS = (
     "memory",
     "load",
     "embedded_influxdb",
+    "shard_files",
     "verify",
     "verify_memory",
     "audit",
