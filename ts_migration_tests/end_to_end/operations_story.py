@@ -156,17 +156,19 @@ def _stick(stack: EmbeddedStack, terminal: Terminal, scenes: Scenes) -> None:
 
 def _lose_influxdb(stack: EmbeddedStack, terminal: Terminal, scenes: Scenes) -> None:
     """Gone on with; InfluxDB goes away in the midst of a load and is back some seconds later."""
-    _slow(stack, FaultyService.INFLUXDB, GENERATION_WRITES, delay_s=2)
+    _slow(stack, FaultyService.INFLUXDB, GENERATION_WRITES, delay_s=4)
     with terminal.typing("ts-migration execute --resume") as executing:
         ids = _await_ids(executing)
         with (
             terminal.typing(f"{MONITOR} --job-ids job1 job2 job3", ids.filled) as watching,
             terminal.typing(f"{MONITOR} --job-id specific-job-id --update-interval 30", ids.filled) as one,
         ):
-            _await_hit(stack, executing, GENERATION_WRITES)
             scenes["monitor with the target"] = terminal.type(
                 "ts-migration monitor --auto-discover --target --max-duration 1"
             )
+            # Set anew it counts anew: the write that it hits is on its way when InfluxDB goes.
+            _slow(stack, FaultyService.INFLUXDB, GENERATION_WRITES, delay_s=4)
+            _await_hit(stack, executing, GENERATION_WRITES)
             _stop(stack, Service.INFLUXDB)
             time.sleep(INFLUXDB_AWAY_S)
             scenes["influxdb is back"] = terminal.type("ts-migration local up")
