@@ -280,7 +280,10 @@ def _fill_the_disk(stack: EmbeddedStack, terminal: Terminal, scenes: Scenes) -> 
         ]
     )
     line = f"unshare --map-root-user --mount bash -c '{script}'"
+    # The command remembers the home that it was given: the folder's own is put back.
+    remembered = (stack.folder / ".env").read_text(encoding="utf-8")
     said = terminal.type(line, first=f"export DAGSTER_HOME={stack.folder / 'home'}")
+    (stack.folder / ".env").write_text(remembered, encoding="utf-8")
     (out, after), (err, err_after) = said.out.split("@@"), said.err.split("@@")
     for scene, code, texts in (("full disk", int(after[0]), (out, err)), ("room again", said.code, (after, err_after))):
         scenes[scene] = Said("ts-migration execute", "ts-migration execute", code, *texts)
