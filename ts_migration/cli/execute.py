@@ -188,7 +188,13 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     how = "finished" if result.ok else "cancelled" if result.cancelled else "not finished"
     log.write(f"{result.job_id} {how} after {result.seconds:.1f} s")
     ran = any(job.ran for job in result.jobs)
-    show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
+    try:
+        show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
+    except MigrationError as error:
+        if result.ok:
+            raise
+        # What failed is told below, and most likely for the same reason.
+        note(f"no report was made: {error.what.partition(':')[0]}; once it is mended: ts-migration report")
     for job in result.jobs:
         if job.errors:
             error_line(f"job {job.job}: " + "\n  - ".join(["", *job.errors] if len(job.errors) > 1 else job.errors))

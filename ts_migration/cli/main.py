@@ -35,6 +35,7 @@ from ts_migration.cli import (
 )
 from ts_migration.cli.console import error_line
 from ts_migration.cli.interrupts import end_as_interrupted
+from ts_migration.disk_space import full_disk_behind
 from ts_migration.errors import ExitCode, MigrationError
 
 app = typer.Typer(
@@ -104,6 +105,10 @@ def guarded(program: Callable[[], object]) -> None:
         error_line("cancelled")
         sys.exit(ExitCode.CANCELLED)
     except Exception as error:  # noqa: BLE001 - the outermost border: users get a line, the log gets the traceback
+        full = full_disk_behind(error, Path(os.environ.get("DAGSTER_HOME", ".")), Path.cwd())
+        if full is not None:
+            error_line(str(full))
+            sys.exit(ExitCode.FAILED)
         error_line(f"{type(error).__name__}: {_first_line(error)}. This is a bug; details: {_write_traceback()}")
         sys.exit(ExitCode.FAILED)
     sys.exit(ExitCode.OK)

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ts_migration.errors import Transient
@@ -21,10 +21,12 @@ class RetryPolicy:
     Attributes:
         attempts: retries after the first try.
         base_s: seconds of the first ceiling.
+        on_retry: told why, before each wait; from the thread that waits.
     """
 
     attempts: int = 3
     base_s: float = 2.0
+    on_retry: Callable[[Transient], None] | None = field(default=None, compare=False)
 
     def delay_s(self, retry: int, retry_after_s: float | None, chance: random.Random) -> float:
         """Seconds before a retry (the first is 0). A Retry-After is a lower bound, up to five minutes."""
@@ -54,8 +56,8 @@ def retrying(
             if retry == policy.attempts or pause.is_set():
                 error.exhausted = True
                 raise
-            if on_retry:
-                on_retry(error)
+            for tell in filter(None, (on_retry, policy.on_retry)):
+                tell(error)
             if pause.wait(policy.delay_s(retry, error.retry_after_s, chance)):
                 raise
     raise AssertionError("unreachable")

@@ -150,6 +150,8 @@ class Writer:
         with self._lock:
             self.counts.retries += 1
             delay = self.policy.delay_s(retry, error.retry_after_s, self.chance)
+        if self.policy.on_retry:
+            self.policy.on_retry(error)
         if self._stop.wait(delay):
             raise error
 

@@ -248,7 +248,12 @@ def execute(
                 if not plan.ended:
                     plan.ended = True
                     plan.result.cancelled = schedule.is_cancelled(slug) or (interrupted and plan.left > 0)
-                    _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    try:
+                        _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    except MigrationError as error:
+                        # S3 went away in the midst of it: its windows have told that already, where any ran.
+                        if not plan.result.errors:
+                            plan.result.errors.append(str(error))
                     _tell_end(instance, plan.result)
 
         def end_if_over(slug: str) -> None:
@@ -273,6 +278,9 @@ def execute(
             pool.cancel(slug)
             end_if_over(slug)
 
+        for plan in plans:
+            # One with nothing left to do has ended, whatever becomes of the others.
+            end_if_over(plan.job.slug)
         interrupted = False
         try:
             with JobWatch(

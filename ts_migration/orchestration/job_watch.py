@@ -73,12 +73,14 @@ class JobWatch:
     def _watch(self) -> None:
         next_beat = next_look = 0.0
         heard: set[str] = set()
+        told: tuple[InFlight, ...] = ()
         while not self._over.wait(LISTEN_S):
             # A storage that is busy or away is asked again; a heart that stays silent is what others then see.
             with suppress(SQLAlchemyError):
-                if time.monotonic() >= next_beat:
-                    beat(self._instance, self._execution_id, *self._heart())
-                    next_beat = time.monotonic() + HEARTBEAT_S
+                in_flight, held_until = self._heart()
+                if time.monotonic() >= next_beat or in_flight != told:
+                    beat(self._instance, self._execution_id, in_flight, held_until)
+                    next_beat, told = time.monotonic() + HEARTBEAT_S, in_flight
                 if time.monotonic() >= next_look:
                     self._on_look()
                     next_look = time.monotonic() + LOOK_S

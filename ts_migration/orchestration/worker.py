@@ -19,6 +19,7 @@ from typing import IO, TypeVar
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, load_config
+from ts_migration.disk_space import full_disk_behind
 from ts_migration.errors import MigrationError, Permanent
 from ts_migration.orchestration.job_ids import job_id_of
 from ts_migration.orchestration.liveness import announce_worker
@@ -82,6 +83,12 @@ class Worker:
                     return self._roll_up(task, began)
         except MigrationError as error:
             return outcome_of_error(error, time.monotonic() - began)
+        except Exception as error:
+            # A run that cannot be written down: the next command finds it without a process, and fails it.
+            full = full_disk_behind(error, Path(self._instance.root_directory))
+            if full is None:
+                raise
+            return outcome_of_error(full, time.monotonic() - began)
 
     def _tags(self, task: Task) -> dict[str, str]:
         """Tags of every run of a task."""

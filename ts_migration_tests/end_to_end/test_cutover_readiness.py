@@ -23,8 +23,10 @@ from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.catch_up import CatchUpResult, catch_up
 from ts_migration.orchestration.cutover_job import CUTOVER
 from ts_migration.orchestration.names import EXPORT_AGAIN_TAG, TableNames
-from ts_migration.orchestration.resources import current_environment
+from ts_migration.orchestration.resources import current_environment, target_of
+from ts_migration.orchestration.rollback import roll_back
 from ts_migration.orchestration.table_definitions import build_definitions
+from ts_migration.stages.placement import target_bucket_id
 from ts_migration_tests.embedded_stack import EmbeddedStack, clean_environment, configuration
 from ts_migration_tests.end_to_end.proven_table import SPEC, at, plant_rows
 
@@ -284,6 +286,25 @@ def test_a_roll_up_whose_manifest_is_gone_shuts_until_it_is_made_again(gate: Gat
     assert (result.ok, result.passes[0].jobs[0].ran) == (True, 0)
     gate.cursor = None
     assert gate.open().run_key == before.run_key, "nothing was proven anew"
+
+
+def test_a_rollback_shuts_and_the_job_proven_again_in_the_same_bucket_is_asked_for_like_a_first_one(gate: Gate) -> None:
+    """Others' points keep the bucket, so that its id stays: nothing but what is done anew tells the proofs apart."""
+    before = gate.open()
+    assert gate.run("cutover", tags=before.tags).success
+    gate.cursor = before.run_key
+    assert gate.shut().startswith("ready, and the cutover was requested for this proof")
+    job, target = gate.config.migration_jobs[0], target_of(current_environment())
+    target.request("POST", "/api/v2/write", {"org": target.org, "bucket": job.target_bucket}, body=b"others value=1")
+    held = target_bucket_id(job, target)
+
+    record = roll_back(gate.config, current_environment(), job, gate.bucket, config_path=gate.path, reason="test")
+
+    assert (record.state, record.buckets_deleted) == ("done", ())
+    assert "windows that are not migrated" in gate.shut()
+    gate.migrate(*job.grid.keys)
+    assert target_bucket_id(job, target) == held
+    assert gate.open().run_key != before.run_key
 
 
 def test_a_mapping_that_is_not_the_one_that_the_table_was_begun_with_shuts(gate: Gate) -> None:
