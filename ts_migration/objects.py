@@ -139,6 +139,10 @@ class TablePlace:
         """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
         return f"{self.proof}rolled-back/"
 
+    def restored(self, table: str) -> str:
+        """Key of the record of a restore into a table of Timestream, `database.table`."""
+        return f"{self.proof}restored/{table}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:

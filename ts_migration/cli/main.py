@@ -29,6 +29,7 @@ from ts_migration.cli import (
     repair,
     report,
     reset,
+    restore_export,
     rollback,
     status,
     validate,
@@ -61,6 +62,7 @@ app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
 app.command("rollback")(rollback.rollback)
+app.command("restore-export")(restore_export.restore_export)
 app.command("cleanup")(cleanup.cleanup)
 app.command("cutover")(cutover.cutover)
 
