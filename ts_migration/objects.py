@@ -224,6 +224,12 @@ def _span(offset: int, length: int | None) -> str:
     return f"bytes={offset}-" if length is None else f"bytes={offset}-{offset + length - 1}"
 
 
+def _prefix_of(rule: Any) -> str:
+    """What a lifecycle rule's objects begin with; of a rule that asks for more (tags, sizes), as if it did not."""
+    where = rule.get("Filter", {})
+    return str(where.get("Prefix") or where.get("And", {}).get("Prefix") or rule.get("Prefix") or "")
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """A listed object: key, size in bytes, when it was written."""
@@ -381,6 +387,21 @@ class ExportBucket:
             self.delete(found.key)
             count += 1
         return count
+
+    def expires_after_days(self, prefix: str) -> int | None:
+        """Days after which a lifecycle rule deletes objects under a prefix; None where none does or nobody can tell."""
+        try:
+            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self.name).get("Rules", [])
+        except (ClientError, BotoCoreError):
+            return None
+        days = [
+            rule["Expiration"]["Days"]
+            for rule in rules
+            if rule.get("Status") == "Enabled"
+            and "Days" in rule.get("Expiration", {})
+            and prefix.startswith(_prefix_of(rule))
+        ]
+        return min(days, default=None)
 
     def abort_uploads_after(self, days: int) -> None:
         """Have S3 delete the parts of uploads that were not finished for so many days; other rules stay.

@@ -116,10 +116,19 @@ def _dry_run(work: Work, only: str | None, region: str | None) -> int:
     if found.ok:
         say("Prerequisites validation passed")
         say("All infrastructure components accessible")
+        note(_kept(work, region))
         return ExitCode.OK
     say(f"Prerequisites validation failed: {len(found.failures)} of {len(found.findings)}")
     _tell(found.failures)
     return ExitCode.COULD_NOT_START
+
+
+def _kept(work: Work, region: str | None) -> str:
+    from ts_migration.aws import client
+    from ts_migration.objects import ExportBucket
+    from ts_migration.operations.kept_exports import what_is_kept
+
+    return what_is_kept(ExportBucket(client("s3", region), work.environment.s3_export_bucket))
 
 
 def _show(finding: "Finding") -> None:
@@ -214,6 +223,7 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
         say("Nothing was left to do")
         return ExitCode.OK
     say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
+    note(_kept(work, region))
     note("next: ts-migration validate")
     return ExitCode.OK
 

@@ -82,7 +82,12 @@ def test_every_stage_that_unloads_may_do_all_that_an_unload_needs(stage):
         "arn:aws:timestream:us-east-1:123456789012:database/"
         f"{'restored' if stage == 'restore' else 'other'}/table/exchange",
     )
-    folder = {"preflight": "_probe", "export": "other/exchange/w/export", "validation": "@checks/c", "restore": "@checks/r"}[stage]
+    folder = {
+        "preflight": "_probe",
+        "export": "other/exchange/w/export",
+        "validation": "@checks/c",
+        "restore": "@checks/r",
+    }[stage]
     (needed,) = [names(actions) for statement, actions, _ in rows("Timestream's statements") if statement == "`UNLOAD`"]
     for action in needed:
         resource = table if action.startswith("timestream:") else f"{BUCKET}/timestream-export/{folder}/1"
