@@ -64,9 +64,35 @@ def roll_back(
             be lost: nothing was deleted.
         MigrationError: a server failed, or a range is not what it was before; the same call goes on.
     """
+    with dg.DagsterInstance.get() as instance:
+        return roll_back_in(
+            instance,
+            config,
+            environment,
+            job,
+            bucket,
+            config_path=config_path,
+            reason=reason,
+            everything=everything,
+            report=report,
+        )
+
+
+def roll_back_in(
+    instance: dg.DagsterInstance,
+    config: MigrationConfig,
+    environment: Environment,
+    job: MigrationJob,
+    bucket: ExportBucket,
+    *,
+    config_path: Path,
+    reason: str,
+    everything: bool,
+    report: Callable[[str], None],
+) -> RollbackManifest:
+    """`roll_back` in an instance of Dagster that is open already, as that of a run is."""
     names = TableNames.of(config, job)
-    command = f"ts-migration rollback {job.slug}"
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, command):
+    with only_one(instance, config_path, f"ts-migration rollback {job.slug}"):
         fail_dead_runs(instance)
         found = look(config, environment, job, bucket)
         _require_no_cutover(job, bucket)

@@ -19,7 +19,9 @@ from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
 from ts_migration.stages.proof import proof_of
 from ts_migration_tests.embedded_stack import DATABASE, EmbeddedStack, run_command
 from ts_migration_tests.end_to_end.dagit import Dagit, await_value, dagster_dev
+from ts_migration_tests.end_to_end.history import history
 from ts_migration_tests.end_to_end.proven_table import ProvenTable, at, stack_with_plants
+from ts_migration_tests.infra.orchestrator_module import load_handler
 
 pytestmark = pytest.mark.stack
 
@@ -170,6 +172,23 @@ def test_a_backfill_with_spoiled_windows_is_rolled_up_only_after_they_are_mended
     (migrated,) = await_value(lambda: dagit.materializations(f"{PLANTS}/migrated") or None, "the roll-up")
     assert (migrated["status"], migrated["windows"], migrated["points"]) == ("proven", 3, 664)
     await_value(lambda: dagit.materializations("migration_report") or None, "the report")
+
+
+def test_the_orchestrators_lambda_rolls_a_table_back_by_a_job_that_dagit_shows(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By the backfill of the test above, of which two windows failed.
+    monkeypatch.setenv("DAGSTER_URL", scene.dagit.url)
+    monkeypatch.delenv("DAGSTER_HEADERS_SECRET_ARN", raising=False)
+    migration = {"tables": [{"table": PLANTS, "backfill": scene.backfill}]}
+    (launched,) = load_handler().handler({"action": "roll_back", "migration": migration})["rolled_back"]
+
+    assert scene.dagit.finish(launched["run"]) == "SUCCESS", scene.dagit.failures_of(launched["run"])
+    with history(scene.stack) as instance:
+        state = table_state(instance, TableNames(tuple(PLANTS.split("/"))), (JANUARY, FEBRUARY, MARCH))
+    assert not state.materialized and not state.green and not state.rolled_up
+    record = scene.plants.bucket.get_or_none(f"manifests/{PLANTS}/rollback.json")
+    assert record is not None and launched["run"].encode() in record and b'"state": "done"' in record
 
 
 @pytest.mark.parametrize("servers", ["none_named", "all_down"])
