@@ -139,6 +139,11 @@ class TablePlace:
         """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
         return f"{self.proof}rolled-back/"
 
+    @property
+    def retention(self) -> str:
+        """Key of what the target bucket's retention was before a roll-up set it."""
+        return f"{self.proof}retention.json"
+
     def restored(self, table: str) -> str:
         """Key of the record of a restore into a table of Timestream, `database.table`."""
         return f"{self.proof}restored/{table}.json"

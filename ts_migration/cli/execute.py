@@ -90,11 +90,10 @@ class Selection:
 
 def _resumed(work: Work, given: Selection, job_id: str | None) -> Selection | None:
     """What the execution that is gone on with was about, where the command says nothing else; None if it succeeded."""
-    import dagster as dg
-
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.resuming import resumable
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         found = resumable(instance, work.path, job_id)
     if found.succeeded:
         say(f"Nothing to resume: {found.execution_id} succeeded")

@@ -102,6 +102,7 @@ def _done(context: dg.OpExecutionContext, record: RollbackManifest, where: str) 
             "objects deleted": record.objects,
             "materialisations taken back": record.materializations,
             "buckets deleted": ", ".join(record.buckets_deleted) or "none",
+            "retention": record.retention or "as it was",
             "by window": _table(lines),
             "record": where,
         }
