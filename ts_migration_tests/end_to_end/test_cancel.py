@@ -59,7 +59,6 @@ class Story:
     monitored: "subprocess.CompletedProcess[str]"
     status_while_checked: "subprocess.CompletedProcess[str]"
     validation: Ended
-    validated: "subprocess.CompletedProcess[str]"
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +101,17 @@ def told(stack: EmbeddedStack) -> Story:
     assert stack.run("local", "faults", "clear").returncode == 0
     resumed = stack.run("execute", "--config", CONFIG, "--resume")
     last = stack.run("execute", "--config", CONFIG, "--resume")
-    slow = "influxdb slow --on *GET*/query* --delay 2"
+    slow = "influxdb slow --on *GET*/query* --delay 6"
     assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
     with start_command(*VALIDATE, cwd=stack.folder) as command:
         job_id = await_step(stack, command, "checks", "validation-")
-        monitored = stack.run("monitor", "--auto-discover", "--json", "--update-interval", "1", "--max-duration", "2")
+        monitored = stack.run("monitor", "--auto-discover", "--json", "--max-duration", "1")
         checked = stack.run("status", "--config", CONFIG)
         validation = ended(stack, job_id, command, stack.run("execute", "--cancel-job", job_id).stdout)
     assert stack.run("local", "faults", "clear").returncode == 0
-    validated = stack.run("validate", "--config", CONFIG)
     return Story(
         refused, running, cancelled, seconds, again, unknown, status, terminated, killed, status_of_killed, resumed,
-        last, monitored, checked, validation, validated,
+        last, monitored, checked, validation,
     )  # fmt: skip
 
 
@@ -214,7 +212,3 @@ def test_a_validation_is_a_job_that_is_watched_and_cancelled_like_any_other(stor
     assert (story.validation.code, story.validation.unfinished) == (130, 0)
     assert re.search(r"^state +cancelled$", story.validation.job.stdout, re.MULTILINE)
     assert f"next: ts-migration validate --only {SLUG}" in story.validation.job.stderr
-
-
-def test_after_a_cancelled_validation_the_windows_are_checked_again(story):
-    assert "3 of 4 windows checked" in story.validated.stdout, story.validated.stdout
