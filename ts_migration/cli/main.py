@@ -43,7 +43,7 @@ app = typer.Typer(
     help="Move Amazon Timestream tables to InfluxDB 2, window by window, and prove every value.",
     epilog="Example: ts-migration execute --config migration_config.yaml --dry-run",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
