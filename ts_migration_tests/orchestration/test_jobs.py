@@ -110,7 +110,7 @@ def test_cancelling_what_has_ended_changes_nothing(instance):
 
 def test_a_rollback_that_runs_is_not_cancelled_for_points_would_be_gone(instance):
     record = begun(instance, command="rollback")
-    with pytest.raises(Refused, match="ts-migration rollback load. goes on with it"):
+    with pytest.raises(Refused, match="`ts-migration rollback load` goes on with it"):
         cancel(instance, named(instance, record.job_id), by="a test")
     assert job_record(instance, record.job_id).stop_requested is None
 
