@@ -139,6 +139,15 @@ class TablePlace:
         """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
         return f"{self.proof}rolled-back/"
 
+    @property
+    def retention(self) -> str:
+        """Key of what the target bucket's retention was before a roll-up set it."""
+        return f"{self.proof}retention.json"
+
+    def restored(self, table: str) -> str:
+        """Key of the record of a restore into a table of Timestream, `database.table`."""
+        return f"{self.proof}restored/{table}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
@@ -222,6 +231,12 @@ class WindowPlace:
 def _span(offset: int, length: int | None) -> str:
     """An HTTP Range of `length` bytes from `offset`, or of all from there."""
     return f"bytes={offset}-" if length is None else f"bytes={offset}-{offset + length - 1}"
+
+
+def _prefix_of(rule: Any) -> str:
+    """What a lifecycle rule's objects begin with; of a rule that asks for more (tags, sizes), as if it did not."""
+    where = rule.get("Filter", {})
+    return str(where.get("Prefix") or where.get("And", {}).get("Prefix") or rule.get("Prefix") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +396,21 @@ class ExportBucket:
             self.delete(found.key)
             count += 1
         return count
+
+    def expires_after_days(self, prefix: str) -> int | None:
+        """Days after which a lifecycle rule deletes objects under a prefix; None where none does or nobody can tell."""
+        try:
+            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self.name).get("Rules", [])
+        except (ClientError, BotoCoreError):
+            return None
+        days = [
+            rule["Expiration"]["Days"]
+            for rule in rules
+            if rule.get("Status") == "Enabled"
+            and "Days" in rule.get("Expiration", {})
+            and prefix.startswith(_prefix_of(rule))
+        ]
+        return min(days, default=None)
 
     def abort_uploads_after(self, days: int) -> None:
         """Have S3 delete the parts of uploads that were not finished for so many days; other rules stay.

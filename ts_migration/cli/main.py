@@ -29,6 +29,7 @@ from ts_migration.cli import (
     repair,
     report,
     reset,
+    restore_export,
     rollback,
     status,
     validate,
@@ -43,7 +44,7 @@ app = typer.Typer(
     help="Move Amazon Timestream tables to InfluxDB 2, window by window, and prove every value.",
     epilog="Example: ts-migration execute --config migration_config.yaml --dry-run",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -62,6 +63,7 @@ app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
 app.command("rollback")(rollback.rollback)
+app.command("restore-export")(restore_export.restore_export)
 app.command("cleanup")(cleanup.cleanup)
 app.command("cutover")(cutover.cutover)
 

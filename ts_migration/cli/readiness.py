@@ -18,11 +18,11 @@ def look(work: Work, region: str | None, *, values: bool = False) -> "Readiness"
     Raises:
         ConfigurationError: a variable that names one of them is not set.
     """
-    import dagster as dg
 
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
     from ts_migration.operations.target import target_of
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.readiness import Systems, look_at_readiness
     from ts_migration.timestream.query import Retries, TimestreamQuery
 
@@ -35,7 +35,7 @@ def look(work: Work, region: str | None, *, values: bool = False) -> "Readiness"
         target=lambda: target,
         query=lambda: TimestreamQuery(client("timestream-query", region=region), retries),
     )
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         return look_at_readiness(instance, work.config, systems, everything=True, values=values)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,9 @@ from ts_migration.orchestration.job_record import (
 )
 from ts_migration.orchestration.liveness import announce_worker
 from ts_migration.orchestration.names import TableNames
+
+if TYPE_CHECKING:
+    from ts_migration.orchestration.pool import Pool
 
 LISTEN_S = 1.0
 """How often requests to stop are asked for: one indexed query, 5 ms."""
@@ -61,6 +65,18 @@ class JobWatch:
         self._heart = heart
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="job watch", daemon=True)
+
+    @classmethod
+    def of_pool(cls, instance: dg.DagsterInstance, execution_id: str, slugs: Sequence[str], pool: "Pool") -> "JobWatch":
+        """The watch of jobs that are nothing but a pool's work: who asks one to stop stops its tasks."""
+        return cls(
+            instance,
+            execution_id,
+            slugs,
+            on_stop=pool.cancel,
+            on_look=lambda: None,
+            heart=lambda: (pool.in_flight, None),
+        )
 
     def __enter__(self) -> "JobWatch":
         self._thread.start()

@@ -20,7 +20,7 @@ from dagster._core.storage.dagster_run import RunRecord
 from ts_migration.orchestration.cancellation import BACKFILL_TAG, NOT_OVER, named
 from ts_migration.orchestration.job_heart import Heart, heart_of
 from ts_migration.orchestration.job_progress import JobState, WindowAtWork, state_of
-from ts_migration.orchestration.job_record import JOBS, JobRecord, job_record, job_records
+from ts_migration.orchestration.job_record import JOBS, ROLLBACK, JobRecord, job_record, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.monitored_job import (
     MonitoredJob,
@@ -244,9 +244,11 @@ class Monitor:
                 found.append(WindowAtWork(key, log.step, seconds, run.run_id))
         job = watched.record.begin.job if watched.record else ""
         for task in heart.in_flight if heart and watched.record and watched.record.end is None else ():
-            if task.job == job and task.kind == EXPORT_GROUP:
+            # What is no run of Dagster.
+            if task.job == job and task.kind in (EXPORT_GROUP, ROLLBACK):
                 key = f"{task.keys[0]}..{task.keys[-1]}" if len(task.keys) > 1 else task.keys[0]
-                found.append(WindowAtWork(key, "export", max(0.0, now - task.since)))
+                step = "export" if task.kind == EXPORT_GROUP else ROLLBACK
+                found.append(WindowAtWork(key, step, max(0.0, now - task.since)))
         return tuple(sorted(found, key=lambda window: window.key))
 
     def _added_up(
@@ -272,7 +274,7 @@ class Monitor:
             bucket=bucket,
             state=state,
             windows=windows,
-            done=len(counts.done),
+            done=len(counts.done) or _ranges_rolled_back(watched.record),
             failed=len(counts.failed),
             cancelled=len(counts.cancelled),
             running=running if not state.over else (),
@@ -285,7 +287,7 @@ class Monitor:
             rate_now=0.0 if state.over else pace.rate_now,
             left_s=None if state.over or windows is None else pace.left_s(windows - counts.ended),
             warnings=warnings_of(watched.id, job, running, conversions, told, pace.window_s),
-            errors=errors_of(job, failed, roll_up, ended, state),
+            errors=errors_of(job, failed, roll_up, ended, state, watched.record.again if watched.record else ""),
         )
 
     def _state(
@@ -334,6 +336,11 @@ class Monitor:
         if watched.record is not None:
             return watched.record.ended
         return max((record.end_time or 0.0 for record in watched.runs), default=0.0) or None
+
+
+def _ranges_rolled_back(record: JobRecord | None) -> int:
+    """Windows that a rollback has taken back: no run of Dagster does it."""
+    return record.counts.get("ran", 0) if record and record.begin.command == ROLLBACK else 0
 
 
 def _partitions_of(backfill: PartitionBackfill) -> Iterable[str]:

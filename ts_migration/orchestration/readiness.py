@@ -81,6 +81,7 @@ def look_at_readiness(
     for job, proof, migrated, expires in tables:
         reasons += proof_reasons(config, job, proof, migrated) if job.validation_enabled else ()
         reasons += expiry_reasons(job, proof, expires)
+    reasons = _once(reasons)
     whole = len(tables) == len(config.migration_jobs)
     digest = proof_digest([(job, proof) for job, proof, *_ in tables]) if whole else ""
     if (reasons or over()) and not everything:
@@ -91,6 +92,21 @@ def look_at_readiness(
         reasons += found
         notes += told
     return Readiness(tuple(reasons), digest, tuple(notes), whole=whole)
+
+
+def _once(reasons: list[Reason]) -> list[Reason]:
+    """Without what is told twice: of a table's own checks Dagster and the roll-up's manifest say the same.
+
+    The manifest, which comes later, also says what was expected and found.
+    """
+    twice = (Lack.TABLE_FAILED, Lack.TABLE_NOT_CHECKED)
+    kept: dict[object, Reason] = {}
+    for number, reason in enumerate(reasons):
+        key = (reason.lack, reason.job) if reason.lack in twice else number
+        known = kept.get(key)
+        if known is None or reason.count >= known.count:
+            kept[key] = reason
+    return list(kept.values())
 
 
 def _table(config: MigrationConfig, job: MigrationJob, systems: Systems) -> Table:

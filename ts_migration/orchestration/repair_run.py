@@ -20,7 +20,10 @@ from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.execution import Progress, stopping
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_ids import new_execution_id
+from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned
+from ts_migration.orchestration.job_watch import JobWatch, end_lost_jobs, written_down
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import Pool
@@ -181,10 +184,18 @@ def repair(
     """
     began = time.monotonic()
     job_id = "repair-" + new_execution_id([job])
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, job_id):
+    with (
+        open_instance() as instance,
+        only_one(instance, config_path, job_id),
+        written_down(instance, config, [job], job_id, command="repair", config_path=config_path),
+    ):
+        report(Progress("begun", job.slug, "", 0, len(job.grid), message=job_id))
         fail_dead_runs(instance)
+        end_lost_jobs(instance)
         found = look(config, environment, job, windows=windows, region=region)
+        tell_planned(instance, job_id, len(found.windows))
         if not found.windows:
+            tell_ended(instance, job_id, JobEnd.SUCCEEDED, "nothing to repair")
             return found
         found.job_id = job_id
         by_key = {window.key: window for window in found.windows}
@@ -196,22 +207,34 @@ def repair(
             report(Progress("repaired", task.job, task.keys[0], done, len(by_key), outcome, told))
 
         schedule = Schedule({job.slug: [Group(tuple(by_key), kind=TaskKind.REPAIR)]}, roll_up=[])
+        pool = Pool(
+            schedule,
+            instance,
+            size=min(parallel_jobs or config.migration_settings.parallel_jobs, len(by_key)),
+            config_path=config_path,
+            execution_id=job_id,
+            on_outcome=take_in,
+        )
         try:
-            Pool(
-                schedule,
-                instance,
-                size=min(parallel_jobs or config.migration_settings.parallel_jobs, len(by_key)),
-                config_path=config_path,
-                execution_id=job_id,
-                on_outcome=take_in,
-            ).run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+            with JobWatch.of_pool(instance, job_id, [job.slug], pool):
+                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             found.interrupted = True
+        found.interrupted |= schedule.is_cancelled(job.slug)
         if stopped_by := schedule.stopped_by(job.slug):
             found.problems.append(f"several windows failed alike, the others were not tried: {stopped_by}")
         _conclude(config, job, found, instance)
+        _tell_end(instance, found)
     found.seconds = time.monotonic() - began
     return found
+
+
+def _tell_end(instance: dg.DagsterInstance, found: Repair) -> None:
+    """Write down what became of the windows."""
+    end = JobEnd.CANCELLED if found.interrupted else JobEnd.SUCCEEDED if found.ok else JobEnd.FAILED
+    left = [one for one in found.windows if not one.mended]
+    message = f"{len(left)} of {len(found.windows)} windows are not mended" if left else ""
+    tell_ended(instance, found.job_id, end, message, {"ran": len(found.windows), "failed": len(left)})
 
 
 def _conclude(config: MigrationConfig, job: MigrationJob, found: Repair, instance: dg.DagsterInstance) -> None:

@@ -21,6 +21,7 @@ import dagster as dg
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.disk_space import full_disk_behind
 from ts_migration.errors import MigrationError, Permanent
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_ids import job_id_of
 from ts_migration.orchestration.liveness import announce_worker
 from ts_migration.orchestration.names import (
@@ -198,7 +199,7 @@ def main() -> None:
     outcomes = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     tasks: Queue[Task] = Queue()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         announce_worker(Path(instance.root_directory), worker_id)
         worker = Worker(load_config(Path(config_path)), instance, execution_id, worker_id)
         # What is there now lives as long as the process: the collector need not walk it after every window (0.3 s).

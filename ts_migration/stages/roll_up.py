@@ -11,13 +11,14 @@ from typing import Literal
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
-from ts_migration.influxdb.buckets import find, set_retention
+from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord, read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
 from ts_migration.stages.queries import TableQueries, ask_queries, queries_fingerprint
+from ts_migration.stages.retention_record import set_and_remember
 from ts_migration.stages.source_values import rewritten_in
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
@@ -117,9 +118,9 @@ def roll_up(
         catch_up_command(job),
     )
     verdicts += ask_queries(config, job, proof, bucket, target, query).verdicts
-    if job.retention_days and all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts):
-        seconds = job.retention_days * _DAY_S
-        retrying(lambda: set_retention(target, job.target_bucket, seconds), policy)
+    good = all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts)
+    if job.retention_days and there is not None and good:
+        set_and_remember(bucket, config.place(job), target, there, job.retention_days * _DAY_S, policy)
     return MigratedManifest(
         database=job.source_database,
         table=job.source_table,
