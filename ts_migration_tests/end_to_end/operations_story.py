@@ -112,7 +112,7 @@ def _prepare(stack: EmbeddedStack, terminal: Terminal) -> None:
     text = config.read_text(encoding="utf-8")
     text = text.replace("batch_size: 10000", 'batch_size: 50\n    window: "0 0 1 1 *"\n    write_connections: 1')
     text = text.replace("parallel_jobs: 2", "parallel_jobs: 1").replace(
-        "max_retry_attempts: 3", "max_retry_attempts: 5\n  retry_delay_seconds: 1"
+        "max_retry_attempts: 3", "max_retry_attempts: 5\n  retry_delay_seconds: 2"
     )
     config.write_text(text + "\nquery_settings:\n  runs: 1\n")
     seed(stack.timestream_url, SPEC, plant_rows().head(100))
