@@ -34,6 +34,7 @@ BENCHMARKS = (
     "verify_memory",
     "audit",
     "window_overhead",
+    "monitor",
     "plan",
 )
 """Modules of this folder with `measure(runs) -> list[Row]`, in the order they run."""

@@ -36,6 +36,7 @@ from ts_migration.influxdb.buckets import ensure, find
 from ts_migration.influxdb.connection import Target
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.members import Member
+from ts_migration.manifests import LineProtocolManifest, require_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.load import load_window
@@ -123,7 +124,12 @@ def _ready(telemetry: Telemetry, place: Place, exports: ExportBucket) -> tuple[M
     """The bucket made, and the members that lie ready."""
     job = place.job(telemetry)
     ensure(place.target, job.target_bucket, job.shard_group_duration)
-    return members_of(exports, telemetry.place.window(telemetry.window.key).line_protocol + "members.json")
+    return _members(telemetry, exports)
+
+
+def _members(telemetry: Telemetry, exports: ExportBucket) -> tuple[Member, ...]:
+    key = telemetry.place.window(telemetry.window.key).manifest("line_protocol")
+    return members_of(exports, require_manifest(LineProtocolManifest, exports, key, "convert it first"))
 
 
 class _Posts:
@@ -228,8 +234,7 @@ def prepare(exports: ExportBucket) -> None:
         telemetry.write_export(exports)
         convert_window(telemetry.job, telemetry.place, telemetry.window, MAPPING, exports)
         exports.delete_prefix(telemetry.place.bulk + f"{telemetry.window.key}/export/")
-    own = AWS_LINES.place.window(AWS_LINES.window.key)
-    bodies = [body for _, body in read_members(exports, members_of(exports, own.line_protocol + "members.json"))]
+    bodies = [body for _, body in read_members(exports, _members(AWS_LINES, exports))]
     for first in range(0, len(bodies), 10):
         exports.put(f"{aws_pattern.PREFIX}{first:05d}.lp.gz", b"".join(bodies[first : first + 10]))
 

@@ -7,6 +7,7 @@ ahead by one UNLOAD, as `execute` does it; each bears its share. Budget: at most
 
 import argparse
 import cProfile
+import gc
 import os
 import pstats
 import tempfile
@@ -54,6 +55,9 @@ def measure(runs: int, profile: cProfile.Profile | None = None) -> list[Row]:
         keys = [(FIRST + timedelta(days=day)).strftime("%Y-%m-%d") for day in range(WINDOWS)]
         with _instance(Path(folder) / "real") as real, _instance(Path(folder) / "empty") as empty:
             worker = Worker(config, real, "bench", "bench-worker")
+            # As a worker's own process does before its first window.
+            gc.collect()
+            gc.freeze()
             share = _exported_ahead(worker, job.slug, keys)
             first = worker.perform(Task(TaskKind.WINDOW, job.slug, (keys[0],)))
             _require(first)

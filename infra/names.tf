@@ -24,6 +24,7 @@ module "documents" {
   region            = var.region
   account           = local.account
   tables            = var.tables
+  restored_tables   = var.restored_tables
   bucket            = local.bucket_arn
   topic             = local.topic_arn
   function          = local.function_arn

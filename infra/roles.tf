@@ -9,20 +9,23 @@ locals {
     rollback   = "Deletes what a job wrote, and takes its proof back."
     cutover    = "Switches applications over, and back."
     cleanup    = "Deletes bulk objects; proof stays."
+    restore    = "Writes kept exports to tables of Timestream."
     messages   = "Notifications and metrics."
     monitor    = "Progress, and the load of the target."
   }
 
   # What a stage needs beside its own policy.
   token_stages = ["preflight", "load", "validation", "rollback", "cutover"]
-  key_stages   = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "monitor"]
+  key_stages   = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "restore", "monitor"]
 
-  # Everything that `execute` and `validate` do. Rollback, cutover and cleanup are taken on by somebody, when it is time.
+  # Everything that `execute` and `validate` do. Rollback, cutover, cleanup and restore are taken on by somebody, when it is time.
   runner_stages = ["preflight", "export", "conversion", "load", "validation", "messages"]
 
   policies_of = {
     for stage in keys(local.stages) : stage => concat(
       [stage],
+      # Before it switches anything it asks both systems again, and reads all values of the source.
+      stage == "cutover" ? ["validation"] : [],
       var.influxdb_token_secret_arn != null && contains(local.token_stages, stage) ? ["token"] : [],
       var.kms_key_arn != null && contains(local.key_stages, stage) ? ["key"] : [],
     )

@@ -77,6 +77,12 @@ variable "trusted_principals" {
   default     = []
 }
 
+variable "restored_tables" {
+  description = "Tables that `restore-export` may make and fill, as database/table; a table of * is every table of the database."
+  type        = list(string)
+  default     = ["ts_migration_restored/*"]
+}
+
 variable "cutover" {
   description = "ARNs of what the actions of a cutover may change; empty lists allow nothing."
   type = object({

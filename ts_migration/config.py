@@ -206,11 +206,13 @@ class ValidationRules(Section):
     """Share of the sampled points that must agree bit for bit."""
     sample_size: int = Field(default=100, ge=1, le=1000)
     """Rows asked again of Timestream per window."""
+    reread_source: bool = True
+    """Whether late_arrivals, catch-up and the last look before a cutover read all values of the source again."""
 
     @property
     def fingerprint(self) -> str:
-        """What verdicts depend on."""
-        return fingerprint(self.model_dump(mode="json"))
+        """What verdicts of windows depend on."""
+        return fingerprint(self.model_dump(mode="json", exclude={"reread_source"}))
 
 
 class MigrationConfig(Section):

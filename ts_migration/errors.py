@@ -71,6 +71,10 @@ class Refused(Permanent):
     """The tool will not do this because something would be lost or changed in silence."""
 
 
+class NoSpace(Permanent):
+    """A disk of this machine is full. Nothing is wrong with what was done: the same command goes on once it is not."""
+
+
 class ConfigurationError(Permanent):
     """Every mistake of a configuration in one message, a line each."""
 

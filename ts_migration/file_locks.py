@@ -31,10 +31,14 @@ def only_one(home: Path, config_path: Path, work: str, holder: str) -> Iterator[
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
+            held_by = file.read().strip()
+            first, _, rest = held_by.partition(" (process ")
+            # Who holds it is told by the id of an execution, or by a command, which has spaces.
+            stop = f": ts-migration execute --cancel-job {first}" if rest and " " not in first else ""
             raise Refused(
-                f"another {work} works on this configuration: {file.read().strip() or 'unknown'}",
+                f"another {work} works on this configuration: {held_by or 'unknown'}",
                 where=str(config_path),
-                next_step="wait for it to end, or stop it",
+                next_step=f"wait for it to end, or stop it{stop}",
             ) from None
         file.truncate(0)
         file.write(f"{holder} (process {os.getpid()})")

@@ -65,6 +65,10 @@ def _content_digest(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+class DamagedManifest(Permanent):
+    """A manifest is there and cannot be read."""
+
+
 AnyManifest = TypeVar("AnyManifest", bound=Manifest)
 
 
@@ -72,7 +76,8 @@ def read_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str) -> An
     """The manifest at a key, or None where there is none.
 
     Raises:
-        Permanent: it is there but cannot be trusted: broken, or written by a newer version.
+        DamagedManifest: it is there and broken.
+        Permanent: it was written by a newer version.
     """
     body = bucket.get_or_none(key)
     if body is None:
@@ -88,7 +93,12 @@ def read_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str) -> An
             )
         return kind.model_validate_json(body)
     except (ValidationError, ValueError, AttributeError) as error:
-        raise Permanent(f"the manifest is damaged: {error}", where=bucket.uri(key)) from error
+        raise DamagedManifest(
+            f"the manifest is damaged: {error}",
+            where=bucket.uri(key),
+            next_step="put the object back from a copy, or have `ts-migration repair` set a window's manifest aside "
+            "and make it again, with what follows from it (--dry-run tells what that takes)",
+        ) from error
 
 
 def require_manifest(kind: type[AnyManifest], bucket: ExportBucket, key: str, next_step: str) -> AnyManifest:
@@ -224,6 +234,7 @@ class LineProtocolManifest(Manifest):
     settings: Sha256
     parts: tuple[Part, ...]
     members_key: str
+    """Object with the index of the members; "" where there is at most one, which its part tells all about."""
     rows: int
     points: int
     """Lines written: rows that became a line of their own."""
@@ -238,7 +249,7 @@ class LineProtocolManifest(Manifest):
     expected: DigestRecord
     """Digest of the export frames, computed apart from the encoder: what the bucket must hold."""
     coverage_key: str
-    """Object with the 4,096 x 64 histogram of the export frames."""
+    """Object with the 4,096 x 64 histogram of the export frames; "" where `coverage_cells` are the histogram."""
     series: int
     seconds: float
     rewrite: dict[str, str] = Field(default_factory=dict)
@@ -249,6 +260,8 @@ class LineProtocolManifest(Manifest):
     """Reason -> rows quarantined for it."""
     frames: FramesRecord | None = None
     """None: nobody looked at the batches, which is no pass."""
+    coverage_cells: dict[int, int] | None = None
+    """The histogram of a small window: cell -> values (`validation.coverage_cells`). None: it is an object."""
     form: LoadName = "line_protocol"
     """What the parts are, and so how they are loaded."""
 

@@ -44,7 +44,15 @@ class NotificationSettings(Section):
     failure_interval: int = Field(default=300, ge=1)
     """Seconds: the first failed windows are told at once, those that follow together, so often at most."""
     status_interval: int | None = Field(default=None, ge=60)
-    """Seconds between messages of how far an `execute` has come; None sends none."""
+    """Seconds between messages of how far an `execute` has come; None: see `status_every`."""
+
+    def status_every(self, pace: int) -> int | None:
+        """Seconds between two such messages: as often as status lines, `pace`, where `events` names `status`.
+
+        None sends none: mail that nobody asked for, every minute, would be read by nobody.
+        """
+        asked = "events" in self.model_fields_set and "status" in self.events
+        return self.status_interval or (pace if asked else None)
 
 
 class MetricSettings(Section):

@@ -145,6 +145,15 @@ class TablePlace:
         """Prefix of what a rollback deleted though it may not have been the job's, and of records of earlier ones."""
         return f"{self.proof}rolled-back/"
 
+    @property
+    def retention(self) -> str:
+        """Key of what the target bucket's retention was before a roll-up set it."""
+        return f"{self.proof}retention.json"
+
+    def restored(self, table: str) -> str:
+        """Key of the record of a restore into a table of Timestream, `database.table`."""
+        return f"{self.proof}restored/{table}.json"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
@@ -205,6 +214,10 @@ class WindowPlace:
         """Key of the points that one repair deleted from the bucket."""
         return f"{self.proof}removed/{when}.ndjson.gz"
 
+    def damaged(self, key: str, digest: str) -> str:
+        """Key of the copy of a manifest that could not be read, by its own key and its bytes' digest."""
+        return f"{self.proof}damaged/{key.removeprefix(self.proof).removesuffix('.json')}-{digest[:16]}.json"
+
     @property
     def ledger(self) -> str:
         """Prefix of the load ledger."""
@@ -229,6 +242,12 @@ class WindowPlace:
 def _span(offset: int, length: int | None) -> str:
     """An HTTP Range of `length` bytes from `offset`, or of all from there."""
     return f"bytes={offset}-" if length is None else f"bytes={offset}-{offset + length - 1}"
+
+
+def _prefix_of(rule: Any) -> str:
+    """What a lifecycle rule's objects begin with; of a rule that asks for more (tags, sizes), as if it did not."""
+    where = rule.get("Filter", {})
+    return str(where.get("Prefix") or where.get("And", {}).get("Prefix") or rule.get("Prefix") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +407,21 @@ class ExportBucket:
             self.delete(found.key)
             count += 1
         return count
+
+    def expires_after_days(self, prefix: str) -> int | None:
+        """Days after which a lifecycle rule deletes objects under a prefix; None where none does or nobody can tell."""
+        try:
+            rules = self.client.get_bucket_lifecycle_configuration(Bucket=self.name).get("Rules", [])
+        except (ClientError, BotoCoreError):
+            return None
+        days = [
+            rule["Expiration"]["Days"]
+            for rule in rules
+            if rule.get("Status") == "Enabled"
+            and "Days" in rule.get("Expiration", {})
+            and prefix.startswith(_prefix_of(rule))
+        ]
+        return min(days, default=None)
 
     def abort_uploads_after(self, days: int) -> None:
         """Have S3 delete the parts of uploads that were not finished for so many days; other rules stay.

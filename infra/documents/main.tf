@@ -22,6 +22,11 @@ variable "tables" {
   type        = list(string)
 }
 
+variable "restored_tables" {
+  description = "Timestream tables that exports may be restored into, in the form of `tables`."
+  type        = list(string)
+}
+
 variable "bucket" {
   description = "ARN of the export bucket."
   type        = string
@@ -80,18 +85,20 @@ locals {
   database_prefix = "arn:${var.partition}:timestream:${var.region}:${var.account}:database"
 
   values = {
-    databases         = distinct([for table in var.tables : "${local.database_prefix}/${split("/", table)[0]}"])
-    tables            = [for table in var.tables : "${local.database_prefix}/${split("/", table)[0]}/table/${split("/", table)[1]}"]
-    bucket            = var.bucket
-    topic             = var.topic
-    function          = var.function
-    state_machine     = var.state_machine
-    metrics_namespace = var.metrics_namespace
-    logs              = "arn:${var.partition}:logs:${var.region}:${var.account}:log-group:/ts-migration/*"
-    cutover           = var.cutover
+    databases          = distinct([for table in var.tables : "${local.database_prefix}/${split("/", table)[0]}"])
+    tables             = [for table in var.tables : "${local.database_prefix}/${split("/", table)[0]}/table/${split("/", table)[1]}"]
+    bucket             = var.bucket
+    restored_databases = distinct([for table in var.restored_tables : "${local.database_prefix}/${split("/", table)[0]}"])
+    restored_tables    = [for table in var.restored_tables : "${local.database_prefix}/${split("/", table)[0]}/table/${split("/", table)[1]}"]
+    topic              = var.topic
+    function           = var.function
+    state_machine      = var.state_machine
+    metrics_namespace  = var.metrics_namespace
+    logs               = "arn:${var.partition}:logs:${var.region}:${var.account}:log-group:/ts-migration/*"
+    cutover            = var.cutover
   }
 
-  stages = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "cleanup", "messages", "monitor"]
+  stages = ["preflight", "export", "conversion", "load", "validation", "rollback", "cutover", "cleanup", "restore", "messages", "monitor"]
 }
 
 output "policies" {

@@ -97,6 +97,10 @@ def _told(found: "tuple[Arrivals, ...]") -> list[str]:
             )
         if len(one.late) > 10:
             lines.append(f"{slug}: and {len(one.late) - 10:,} more windows that grew")
+        for window in one.rewritten[:10]:
+            lines.append(f"{slug}: window {window.key}: some of its {window.now:,} rows were written again since")
+        if len(one.rewritten) > 10:
+            lines.append(f"{slug}: and {len(one.rewritten) - 10:,} more windows with other values")
         if one.new_end_ns is not None:
             lines.append(
                 f"{slug}: {one.after_end.rows:,} rows at or after end_time {iso(one.job.end_time)}; "

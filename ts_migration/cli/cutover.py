@@ -106,7 +106,7 @@ def _apply(
         return ExitCode.OK
     if record is not None and record.unfinished:
         warn(f"a cutover was not finished: {_told(record)}")
-    ready = look(work, region)
+    ready = look(work, region, values=True)
     if not ready.ready:
         tell_missing(ready)
         return ExitCode.FAILED

@@ -90,11 +90,10 @@ class Selection:
 
 def _resumed(work: Work, given: Selection, job_id: str | None) -> Selection | None:
     """What the execution that is gone on with was about, where the command says nothing else; None if it succeeded."""
-    import dagster as dg
-
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.resuming import resumable
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         found = resumable(instance, work.path, job_id)
     if found.succeeded:
         say(f"Nothing to resume: {found.execution_id} succeeded")
@@ -116,10 +115,19 @@ def _dry_run(work: Work, only: str | None, region: str | None) -> int:
     if found.ok:
         say("Prerequisites validation passed")
         say("All infrastructure components accessible")
+        note(_kept(work, region))
         return ExitCode.OK
     say(f"Prerequisites validation failed: {len(found.failures)} of {len(found.findings)}")
     _tell(found.failures)
     return ExitCode.COULD_NOT_START
+
+
+def _kept(work: Work, region: str | None) -> str:
+    from ts_migration.aws import client
+    from ts_migration.objects import ExportBucket
+    from ts_migration.operations.kept_exports import what_is_kept
+
+    return what_is_kept(ExportBucket(client("s3", region), work.environment.s3_export_bucket))
 
 
 def _show(finding: "Finding") -> None:
@@ -188,7 +196,13 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
     how = "finished" if result.ok else "cancelled" if result.cancelled else "not finished"
     log.write(f"{result.job_id} {how} after {result.seconds:.1f} s")
     ran = any(job.ran for job in result.jobs)
-    show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
+    try:
+        show_report(work, "execution", only=only, region=region, job_id=result.job_id, write=ran)
+    except MigrationError as error:
+        if result.ok:
+            raise
+        # What failed is told below, and most likely for the same reason.
+        note(f"no report was made: {error.what.partition(':')[0]}; once it is mended: ts-migration report")
     for job in result.jobs:
         if job.errors:
             error_line(f"job {job.job}: " + "\n  - ".join(["", *job.errors] if len(job.errors) > 1 else job.errors))
@@ -214,6 +228,7 @@ def _conclude(work: Work, result: "ExecutionResult", log: LogFile, only: str | N
         say("Nothing was left to do")
         return ExitCode.OK
     say(f"Migration finished in {result.seconds:.1f} s, job id {result.job_id}")
+    note(_kept(work, region))
     note("next: ts-migration validate")
     return ExitCode.OK
 

@@ -24,15 +24,14 @@ def show_job(job_id: str, config: str | None) -> int:
     Raises:
         Missing: there is no such job.
     """
-    import dagster as dg
-
     from ts_migration.environment import activate
     from ts_migration.orchestration.cancellation import named
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.job_progress import job_progress
     from ts_migration.orchestration.liveness import fail_dead_runs
 
     tables = _tables(activate(Path.cwd()), config)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         fail_dead_runs(instance)
         found = named(instance, job_id, tables)
         told = [job_progress(instance, record) for record in found.jobs]
@@ -48,15 +47,16 @@ def cancel_job(job_id: str, config: str | None) -> int:
     Raises:
         Missing: there is no such job.
     """
-    import dagster as dg
-
     from ts_migration.environment import activate
     from ts_migration.orchestration.cancellation import cancel, named
+    from ts_migration.orchestration.home import open_instance
+    from ts_migration.orchestration.job_record import MIGRATING
 
     tables = _tables(activate(Path.cwd()), config)
     log = LogFile(Path.cwd() / EXECUTION_LOG)
-    with dg.DagsterInstance.get() as instance:
-        done = cancel(instance, named(instance, job_id, tables), by=f"{getpass.getuser()} on {socket.gethostname()}")
+    with open_instance() as instance:
+        found = named(instance, job_id, tables)
+        done = cancel(instance, found, by=f"{getpass.getuser()} on {socket.gethostname()}")
     for one in done:
         line = f"{one.id}: cancelled, it was {one.was}; stopped within {one.seconds:.1f} s"
         if one.was_over:
@@ -69,7 +69,9 @@ def cancel_job(job_id: str, config: str | None) -> int:
         else:
             error_line(line)
     if any(one.stopped for one in done):
-        note("what was finished stays finished; next: ts-migration execute --resume goes on from here")
+        others = [each.again for each in found.jobs if each.begin.command not in MIGRATING]
+        again = "; ".join(others) if others else "ts-migration execute --resume goes on from here"
+        note(f"what was finished stays finished; next: {again}")
     return ExitCode.OK if any(one.stopped for one in done) else ExitCode.FAILED
 
 
@@ -114,15 +116,19 @@ def _tell(progress: "JobProgress") -> None:
 
 def _tell_next(progress: "JobProgress") -> None:
     from ts_migration.orchestration.job_progress import JobState
+    from ts_migration.orchestration.job_record import MIGRATING
 
     job_id = progress.record.job_id
+    migrates = progress.record.begin.command in MIGRATING
     match progress.state:
+        case JobState.GONE | JobState.CANCELLED | JobState.FAILED if not migrates:
+            note(f"next: {progress.record.again}")
         case JobState.GONE | JobState.CANCELLED:
             note("next: ts-migration execute --resume goes on from here")
         case JobState.FAILED:
             note("next: ts-migration status names failed windows; ts-migration execute --resume tries them again")
         case JobState.SUCCEEDED:
-            note("next: ts-migration validate")
+            note("next: ts-migration validate" if migrates else "next: ts-migration status")
         case _:
             note(f"to stop it: ts-migration execute --cancel-job {job_id}")
 

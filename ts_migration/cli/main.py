@@ -29,12 +29,14 @@ from ts_migration.cli import (
     repair,
     report,
     reset,
+    restore_export,
     rollback,
     status,
     validate,
 )
 from ts_migration.cli.console import error_line
 from ts_migration.cli.interrupts import end_as_interrupted
+from ts_migration.disk_space import full_disk_behind
 from ts_migration.errors import ExitCode, MigrationError
 
 app = typer.Typer(
@@ -42,7 +44,7 @@ app = typer.Typer(
     help="Move Amazon Timestream tables to InfluxDB 2, window by window, and prove every value.",
     epilog="Example: ts-migration execute --config migration_config.yaml --dry-run",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -61,6 +63,7 @@ app.command("report")(report.report)
 app.command("audit-validation")(audit.audit_validation)
 app.command("reset")(reset.reset)
 app.command("rollback")(rollback.rollback)
+app.command("restore-export")(restore_export.restore_export)
 app.command("cleanup")(cleanup.cleanup)
 app.command("cutover")(cutover.cutover)
 
@@ -104,6 +107,10 @@ def guarded(program: Callable[[], object]) -> None:
         error_line("cancelled")
         sys.exit(ExitCode.CANCELLED)
     except Exception as error:  # noqa: BLE001 - the outermost border: users get a line, the log gets the traceback
+        full = full_disk_behind(error, Path(os.environ.get("DAGSTER_HOME", ".")), Path.cwd())
+        if full is not None:
+            error_line(str(full))
+            sys.exit(ExitCode.FAILED)
         error_line(f"{type(error).__name__}: {_first_line(error)}. This is a bug; details: {_write_traceback()}")
         sys.exit(ExitCode.FAILED)
     sys.exit(ExitCode.OK)

@@ -80,12 +80,11 @@ class Wanted:
 
 def watch(wanted: Wanted, environment: "Environment") -> ExitCode:
     """Show jobs until they have ended, or time is over."""
-    import dagster as dg
-
     from ts_migration.cli.monitor_view import surroundings, view_of
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.monitor import Monitor
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         jobs = Monitor(instance, wanted.ids)
         around = surroundings(wanted, environment)
         with view_of(wanted) as show:

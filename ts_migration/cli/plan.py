@@ -21,6 +21,7 @@ def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOpt
     """
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
+    from ts_migration.operations.kept_exports import what_is_kept
     from ts_migration.operations.plan import plan as make_plan
     from ts_migration.operations.target import target_if_set
     from ts_migration.timestream.query import TimestreamQuery
@@ -42,6 +43,7 @@ def plan(config: ConfigOption = None, only: OnlyOption = None, region: RegionOpt
         error_line(problem)
     if problems:
         raise typer.Exit(ExitCode.FAILED)
+    note(what_is_kept(bucket))
     note("next: ts-migration execute --dry-run")
 
 

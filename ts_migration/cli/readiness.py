@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from ts_migration.cutover.readiness import Readiness
 
 
-def look(work: Work, region: str | None) -> "Readiness":
+def look(work: Work, region: str | None, *, values: bool = False) -> "Readiness":
     """All that is missing, whatever is missing first. The event log, the manifests, target and source are asked.
+
+    With `values` all values of the source are read again, too, where nothing else is missing.
 
     Raises:
         ConfigurationError: a variable that names one of them is not set.
     """
-    import dagster as dg
 
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
     from ts_migration.operations.target import target_of
+    from ts_migration.orchestration.home import open_instance
     from ts_migration.orchestration.readiness import Systems, look_at_readiness
     from ts_migration.timestream.query import Retries, TimestreamQuery
 
@@ -33,8 +35,8 @@ def look(work: Work, region: str | None) -> "Readiness":
         target=lambda: target,
         query=lambda: TimestreamQuery(client("timestream-query", region=region), retries),
     )
-    with dg.DagsterInstance.get() as instance:
-        return look_at_readiness(instance, work.config, systems, everything=True)
+    with open_instance() as instance:
+        return look_at_readiness(instance, work.config, systems, everything=True, values=values)
 
 
 def tell_missing(readiness: "Readiness") -> None:

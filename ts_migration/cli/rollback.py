@@ -165,6 +165,7 @@ def _conclude(record: "RollbackManifest", where: str, log: LogFile) -> None:
         f"deleted, for the tool had made them and they are empty: {', '.join(record.buckets_deleted)}"
         if record.buckets_deleted
         else "",
+        record.retention,
         f"{record.objects:,} objects deleted, {record.materializations:,} materialisations taken back",
     ]
     for line in filter(None, told):

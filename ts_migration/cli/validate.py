@@ -155,5 +155,6 @@ def _together(problems: list[str]) -> list[str]:
         if len(keys) == 1:
             told.append(f"window {keys[0]}: {text.replace('…', keys[0])}")
         else:
-            told.append(f"{len(keys):,} windows ({keys[0]} to {keys[-1]}): {text}" if keys else text)
+            # They come in the order in which workers were done with them.
+            told.append(f"{len(keys):,} windows ({min(keys)} to {max(keys)}): {text}" if keys else text)
     return told

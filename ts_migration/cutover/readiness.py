@@ -37,6 +37,7 @@ class Lack(StrEnum):
     EXPIRING = "buckets whose retention deletes points that were migrated"
     ROLL_UP_STALE = "roll-ups that judged other windows than there are now"
     LATE_ROWS = "rows that came to proven windows after their export"
+    REWRITTEN_ROWS = "windows of which rows were written again with other values after their export"
     ROWS_AFTER_END = "rows at or after end_time in the source"
     BEGUN_OTHERWISE = "tables that were begun with another grid or mapping than the configuration has"
     NOT_ASKED = "systems that could not be asked"
@@ -164,6 +165,10 @@ def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tupl
                 command("catch-up", job),
             )
         )
+    if arrivals.rewritten:
+        first = arrivals.rewritten[0]
+        told = f"window {first.key}, {first.now:,} rows as exported, and other values"
+        reasons.append(Reason(Lack.REWRITTEN_ROWS, job.slug, len(arrivals.rewritten), told, command("catch-up", job)))
     if arrivals.new_end_ns is not None:
         since = "" if tail.first_ns is None else f"{iso(tail.first_ns)}"
         written = (

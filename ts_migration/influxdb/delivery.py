@@ -100,6 +100,7 @@ class Delivery:
             Transient: the server is overloaded or away (429, 502 to 504), which says nothing about the lines either.
         """
         writer = self.writer
+        waited = 0.0
         for retry in range(self._attempts + 1):
             status = 0
             try:
@@ -117,7 +118,7 @@ class Delivery:
             if _is_crowded(status, failure):
                 writer.level.overloaded(self._sent_at)
             if retry < self._attempts:
-                writer.pause(retry, failure)
+                waited += writer.pause(retry, failure, waited)
                 self._sent_at = writer.clock()
         failure.exhausted = True
         if status in _AWAY:

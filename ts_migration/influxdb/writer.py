@@ -145,13 +145,25 @@ class Writer:
         query = {"org": self.target.org, "bucket": self.bucket, "precision": "ns"}
         return self.target.request("POST", "/api/v2/write", query, headers=headers, body=content)
 
-    def pause(self, retry: int, error: Transient) -> None:
-        """Wait before a retry; a load that has failed elsewhere ends the waiting with the error."""
+    def pause(self, retry: int, error: Transient, waited_s: float) -> float:
+        """Wait before a retry; a load that has failed elsewhere ends the waiting with the error.
+
+        Args:
+            retry: its number.
+            error: that it is tried again for.
+            waited_s: before earlier retries of the same request.
+
+        Returns:
+            Seconds waited.
+        """
         with self._lock:
             self.counts.retries += 1
-            delay = self.policy.delay_s(retry, error.retry_after_s, self.chance)
+            delay = self.policy.delay_s(retry, error.retry_after_s, self.chance, waited_s)
+        if self.policy.on_retry:
+            self.policy.on_retry(error)
         if self._stop.wait(delay):
             raise error
+        return delay
 
     def takes(self, text: bytes) -> bool:
         """Whether the server takes lines that it has taken before. Written again they change nothing."""

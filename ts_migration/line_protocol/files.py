@@ -27,7 +27,7 @@ from ts_migration.line_protocol.members import (
     read_index,
     runs,
 )
-from ts_migration.manifests import Part
+from ts_migration.manifests import LineProtocolManifest, Part
 from ts_migration.objects import ExportBucket
 
 PART_BYTES = 32 * 1024 * 1024
@@ -38,7 +38,9 @@ INDEX_NAME = "members.json"
 
 @dataclass
 class PartsWriter:
-    """Writes lines as parts under a prefix: `part-00000.lp.gz`, …, and `members.json` at the end.
+    """Writes lines as parts under a prefix: `part-00000.lp.gz`, …
+
+    The index of their members is the caller's to put, where there is more than one: see `members_of`.
 
     Args:
         bucket: the export bucket.
@@ -97,14 +99,14 @@ class PartsWriter:
             future = self._pool.submit(self._compress, text)
             self._waiting.append((future, end - start, len(text), int(times.min()), int(times.max())))
 
-    def finish(self) -> bytes:
-        """Write what is waiting and end the last part; the bytes of members.json, which the caller puts.
+    def finish(self) -> bytes | None:
+        """Write what is waiting and end the last part; the bytes of members.json, None where it would say nothing new.
 
         The last part may still be on its way: `await_sent`.
         """
         self._write_waiting()
         self._end_part()
-        return index_bytes(self.members)
+        return index_bytes(self.members) if len(self.members) > 1 else None
 
     def await_sent(self) -> None:
         """Return when every part is in the bucket.
@@ -166,14 +168,25 @@ def _send(bucket: ExportBucket, key: str, file: IO[bytes]) -> None:
         bucket.upload(key, file)
 
 
-def members_of(bucket: ExportBucket, members_key: str) -> tuple[Member, ...]:
+def members_of(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[Member, ...]:
     """All members of a converted window, in order.
+
+    A window of one member has no index: its part is the member.
 
     Raises:
         Missing: there is no members.json.
         Permanent: it is damaged.
     """
-    return read_index(bucket.get(members_key), bucket.uri(members_key))
+    if key := converted.members_key:
+        return read_index(bucket.get(key), bucket.uri(key))
+    if sum(part.members for part in converted.parts) > 1:
+        raise Permanent(f"the manifest of the window {converted.window.key} names no index of its members")
+    return tuple(
+        Member(
+            part.key, 0, part.bytes, part.lines, converted.text_bytes, part.first_ns or 0, part.last_ns or 0, part.crc32
+        )
+        for part in converted.parts
+    )
 
 
 def read_members(bucket: ExportBucket, members: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:

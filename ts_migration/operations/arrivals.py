@@ -1,14 +1,16 @@
-"""What the source holds now that the proof does not know: rows at or after end_time, and windows that grew since.
+"""What the source holds now that the proof does not know: rows at or after end_time, windows that grew or changed.
 
-Counts alone tell it: a row that was written again with another value at the same time is not seen here (the sample of
-`validate` may see it). What is done about arrivals is in `orchestration.catch_up`; what they keep shut, in
-`cutover.readiness`.
+Counts tell the first two. A row that was written again with another value changes none: where that is wanted, all
+values are read again (`stages.source_values`). What is done about arrivals is in `orchestration.catch_up`; what they
+keep shut, in `cutover.readiness`.
 """
 
 from dataclasses import dataclass
 
 from ts_migration.config import MigrationConfig, MigrationJob
+from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import TableProof
+from ts_migration.stages.source_values import rewritten_in
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.window_counts import TailCount, rows_from, window_rows
 from ts_migration.windows import Window, edge_after
@@ -36,6 +38,8 @@ class Arrivals:
     """Rows at or after end_time that no other job migrates to the same place."""
     new_end_ns: int | None
     """None where end_time can stay: nothing lies after it, or applications write that to both."""
+    rewritten: tuple[ChangedWindow, ...] = ()
+    """Windows with as many rows as were exported and other values."""
 
     @property
     def late_rows(self) -> int:
@@ -45,7 +49,12 @@ class Arrivals:
     @property
     def nothing(self) -> bool:
         """Whether the source is still: nothing has to be exported again or for the first time."""
-        return not self.late and self.new_end_ns is None
+        return not self.changed and self.new_end_ns is None
+
+    @property
+    def changed(self) -> tuple[ChangedWindow, ...]:
+        """Windows that have to be exported again."""
+        return (*self.late, *self.rewritten)
 
 
 def arrivals_of(
@@ -54,6 +63,8 @@ def arrivals_of(
     proof: TableProof,
     query: TimestreamQuery,
     dual_write_since_ns: int | None = None,
+    *,
+    values_in: ExportBucket | None = None,
 ) -> Arrivals:
     """Ask Timestream, now, for the rows of every exported window and for those at or after end_time.
 
@@ -63,6 +74,7 @@ def arrivals_of(
         proof: of the table, with the rows that were exported.
         query: Timestream.
         dual_write_since_ns: since when applications write to both systems: later rows need no migration.
+        values_in: the export bucket, if all values are to be read again too, by UNLOADs into a scratch folder there.
 
     Raises:
         MigrationError: Timestream could not be asked.
@@ -73,12 +85,19 @@ def arrivals_of(
         ChangedWindow(each.key, each.rows, now) for each, now in zip(exported, counts, strict=True) if now != each.rows
     ]
     tail = _after_end(config, job, query)
+    rewritten: tuple[Window, ...] = ()
+    if values_in is not None:
+        off = {window.key for window in changed}
+        same = [window for window in exported if window.key not in off]
+        rewritten = rewritten_in(config, job, same, query, values_in)
+    rows = {window.key: window.rows for window in exported}
     return Arrivals(
         job,
         late=tuple(window for window in changed if window.now > window.exported),
         expired=tuple(window for window in changed if window.now < window.exported),
         after_end=tail,
         new_end_ns=new_end_ns(job, tail, dual_write_since_ns, following_start_ns(config, job)),
+        rewritten=tuple(ChangedWindow(each.key, rows[each.key], rows[each.key]) for each in rewritten),
     )
 
 

@@ -109,7 +109,7 @@ def windows_failed(failed: Sequence[FailedWindow]) -> Notice:
     lines: list[str] = []
     for job in sorted({window.job for window in failed}):
         of_job = [window for window in failed if window.job == job]
-        keys = [window.key for window in of_job]
+        keys = sorted(window.key for window in of_job)
         more = f" and {len(keys) - NAMED_WINDOWS} more" if len(keys) > NAMED_WINDOWS else ""
         lines.append(f"{job}: {', '.join(keys[:NAMED_WINDOWS])}{more}")
         reasons = list(dict.fromkeys(window.error.replace(window.key, "*") for window in of_job))

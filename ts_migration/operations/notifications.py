@@ -29,6 +29,7 @@ class Notifications:
     Args:
         settings, metrics: the sections of the configuration.
         topic: ARN of the topic; "" tells nobody.
+        pace: seconds between status lines, and so between status messages where no other interval is set.
         aws: a boto3 client by service and Region.
         region: of the metrics; the topic's own is in its ARN.
         warn: told once of each service that cannot be reached.
@@ -40,6 +41,7 @@ class Notifications:
         metrics: MetricSettings,
         topic: str,
         *,
+        pace: int = 60,
         aws: Callable[[str, str | None], Any] = client,
         region: str | None = None,
         warn: Callable[[str], None] = lambda _: None,
@@ -47,6 +49,7 @@ class Notifications:
         self._settings = settings
         self._metrics = metrics
         self._topic = settings.topic or topic
+        self._status_s = settings.status_every(pace)
         self._aws = aws
         self._region = region
         self._warn = warn
@@ -70,7 +73,8 @@ class Notifications:
     ) -> Self:
         """By a configuration and the environment."""
         topic = environment.notification_topic_arn
-        return cls(config.notifications, config.metrics, topic, region=region, warn=warn)
+        pace = config.migration_settings.progress_monitoring_interval
+        return cls(config.notifications, config.metrics, topic, pace=pace, region=region, warn=warn)
 
     @property
     def active(self) -> bool:
@@ -157,7 +161,7 @@ class Notifications:
         if self._figures and (everything or now >= self._metrics_due):
             figures, self._figures = self._figures, []
             self._put(figures)
-        every = self._settings.status_interval
+        every = self._status_s
         if self._progress and every and not everything and now - self._progress.told >= every:
             self._progress.told = now
             self._publish(self._progress.notice(now))

@@ -28,6 +28,7 @@ from ts_migration.stages.put_back import (
     require_copies,
     save_others,
 )
+from ts_migration.stages.retention_record import set_back
 from ts_migration.stages.rollback_record import RangeRollback, RollbackManifest, read_rollback
 from ts_migration.stages.trace import Sides
 from ts_migration.windows import Window, iso
@@ -200,7 +201,8 @@ class Rollback:
             since = f", {one.others:,} of them written by others since" if one.others else ""
             report(f"{name}: {one.before:,} values before the rollback, {one.values:,} now{since}")
         emptied = self._delete_empty_buckets(record)
-        changed = {"buckets_deleted": (*record.buckets_deleted, *emptied)}
+        retention = set_back(self.bucket, place, self.target, self.policy) or record.retention
+        changed = {"buckets_deleted": (*record.buckets_deleted, *emptied), "retention": retention}
         return record.model_copy(update=changed).write(self.bucket, place.rollback)
 
     def _planned(self, one: RangeLook) -> RangeRollback:

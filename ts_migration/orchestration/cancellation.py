@@ -11,10 +11,18 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionStatus, PartitionBackfill
 
-from ts_migration.errors import Missing
+from ts_migration.errors import Missing, Refused
 from ts_migration.orchestration.job_heart import lives
 from ts_migration.orchestration.job_progress import state_of
-from ts_migration.orchestration.job_record import JobEnd, JobRecord, job_record, job_records, request_stop, tell_ended
+from ts_migration.orchestration.job_record import (
+    ROLLBACK,
+    JobEnd,
+    JobRecord,
+    job_record,
+    job_records,
+    request_stop,
+    tell_ended,
+)
 from ts_migration.orchestration.liveness import UNFINISHED
 from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, TableNames
 from ts_migration.orchestration.run_history import is_of_table
@@ -105,8 +113,18 @@ def cancel(instance: dg.DagsterInstance, found: Named, by: str) -> list[Cancelle
         instance: where it is known.
         found: what is to stop.
         by: who asks, for the record.
+
+    Raises:
+        Refused: it is a rollback.
     """
     began = time.monotonic()
+    for record in found.jobs:
+        if record.begin.command == ROLLBACK and not state_of(instance, record).over:
+            raise Refused(
+                "a rollback is not cancelled: points would be gone, and those of others not put back yet",
+                where=record.job_id,
+                next_step=f"wait for it; where its process was killed, `{record.again}` goes on with it",
+            )
     for record in found.jobs:
         if record.end is None:
             request_stop(instance, record.job_id, by)

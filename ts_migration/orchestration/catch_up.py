@@ -15,6 +15,7 @@ from ts_migration.config_end_time import with_end_times
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.arrivals import Arrivals, arrivals_of
 from ts_migration.orchestration.execution import ExecutionResult, Progress, execute
+from ts_migration.orchestration.repair_run import repair
 from ts_migration.stages.proof import proof_of
 from ts_migration.timestream.query import Retries, TimestreamQuery
 
@@ -87,15 +88,16 @@ def catch_up(
         found = look_at_arrivals(config, environment, only=only, region=region)
         on_look(len(passes) + 1, found)
         ends = {each.job.job_name: each.new_end_ns for each in found if each.new_end_ns is not None}
-        late = {each.job.slug: tuple(window.key for window in each.late) for each in found if each.late}
+        late = {each.job.slug: tuple(window.key for window in each.changed) for each in found if each.changed}
         if (passes and not ends and not late) or len(passes) == MOST_PASSES:
             return CatchUpResult(tuple(passes), found)
         declined = False
         if ends:
             before = config_path.read_text(encoding="utf-8")
             declined = not agree(EndTimeChange(config_path, before, with_end_times(before, ends)))
-        passes.append(
-            execute(
+
+        def run(export_again: dict[str, tuple[str, ...]]) -> ExecutionResult:
+            return execute(
                 load_config(config_path),
                 environment,
                 config_path=config_path,
@@ -103,14 +105,51 @@ def catch_up(
                 parallel_jobs=parallel_jobs,
                 region=region,
                 report=report,
-                export_again=late,
+                export_again=export_again,
                 command="catch-up",
             )
-        )
+
+        passes.append(run(late))
+        if not passes[-1].interrupted and _values_gone_are_mended(
+            found, passes[-1], environment, config_path=config_path, region=region, report=report
+        ):
+            passes.append(run({}))
         if declined or passes[-1].interrupted or any(job.failed for job in passes[-1].jobs):
             # A window that failed would fail alike at once. A roll-up fails for rows that came late: the next pass's.
             left = tuple(each for each in found if each.new_end_ns is not None) if declined else ()
             return CatchUpResult(tuple(passes), left, declined)
+
+
+def _values_gone_are_mended(
+    found: tuple[Arrivals, ...],
+    result: ExecutionResult,
+    environment: Environment,
+    *,
+    config_path: Path,
+    region: str | None,
+    report: Callable[[Progress], None],
+) -> bool:
+    """Repair the windows that were written again and failed their checks: a load takes no value back that is gone.
+
+    Returns:
+        Whether there were any, and all of them are right now.
+    """
+    failed = {job.job for job in result.jobs if job.failed}
+    tried = [(each.job.job_name, window.key) for each in found for window in each.rewritten if each.job.slug in failed]
+    config = load_config(config_path)
+    mended = [
+        repair(
+            config,
+            environment,
+            config.job(name),
+            config_path=config_path,
+            windows=(key, key),
+            region=region,
+            report=report,
+        ).ok
+        for name, key in tried
+    ]
+    return bool(mended) and all(mended)
 
 
 def look_at_arrivals(
@@ -129,5 +168,8 @@ def look_at_arrivals(
     )
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     return tuple(
-        arrivals_of(config, job, proof_of(config, job, bucket), query, config.cutover.dual_write_since) for job in jobs
+        arrivals_of(
+            config, job, proof_of(config, job, bucket), query, config.cutover.dual_write_since, values_in=bucket
+        )
+        for job in jobs
     )

@@ -68,7 +68,7 @@ def cutover_job(migration: MigrationConfig) -> dg.JobDefinition:
         home = Path(context.instance.root_directory)
         with _told(), only_one(home, configured_path(), "cutover", f"Dagster run {context.run_id}"):
             systems = systems_of(migration, export_bucket, timestream, influxdb)
-            readiness = look_at_readiness(context.instance, migration, systems)
+            readiness = look_at_readiness(context.instance, migration, systems, values=True)
             if not readiness.ready:
                 missing = _table(list(lines_of(readiness)))
                 raise dg.Failure(readiness.text, metadata={"missing": missing}, allow_retries=False)

@@ -23,6 +23,7 @@ from ts_migration.operations.target import target_of
 from ts_migration.orchestration.announcement import announced
 from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
 from ts_migration.orchestration.exclusive import only_one
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_heart import InFlight
 from ts_migration.orchestration.job_ids import job_id_of, new_execution_id
 from ts_migration.orchestration.job_progress import WindowAtWork, windows_at_work
@@ -198,7 +199,7 @@ def execute(
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     execution_id = new_execution_id(jobs)
     with (
-        dg.DagsterInstance.get() as instance,
+        open_instance() as instance,
         only_one(instance, config_path, execution_id),
         written_down(
             instance, config, jobs, execution_id,
@@ -248,7 +249,12 @@ def execute(
                 if not plan.ended:
                     plan.ended = True
                     plan.result.cancelled = schedule.is_cancelled(slug) or (interrupted and plan.left > 0)
-                    _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    try:
+                        _conclude(config, plan, bucket, schedule.stopped_by(slug), instance, target)
+                    except MigrationError as error:
+                        # S3 went away in the midst of it: its windows have told that already, where any ran.
+                        if not plan.result.errors:
+                            plan.result.errors.append(str(error))
                     _tell_end(instance, plan.result)
 
         def end_if_over(slug: str) -> None:
@@ -273,6 +279,9 @@ def execute(
             pool.cancel(slug)
             end_if_over(slug)
 
+        for plan in plans:
+            # One with nothing left to do has ended, whatever becomes of the others.
+            end_if_over(plan.job.slug)
         interrupted = False
         try:
             with JobWatch(

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import dagster as dg
 
 from ts_migration.config import MigrationSettings
-from ts_migration.errors import MigrationError, Refused, Transient
+from ts_migration.disk_space import full_disk_behind
+from ts_migration.errors import MigrationError, NoSpace, Refused, Transient
 
 LONGEST_DELAY_S = 900.0
 FAILURE_KIND = "kind"
@@ -40,11 +41,16 @@ def told_to_dagster(
         raise dg.RetryRequested(max_retries=settings.max_retry_attempts, seconds_to_wait=delay) from error
     except MigrationError as error:
         raise failure_of(error) from None
+    except OSError as error:
+        full = full_disk_behind(error)
+        if full is None:
+            raise
+        raise failure_of(full) from error
 
 
 def failure_of(error: MigrationError) -> dg.Failure:
     """A step failure that carries what happened, where and what to do, and is not retried."""
-    kind = "refused" if isinstance(error, Refused) else PERMANENT
+    kind = "refused" if isinstance(error, Refused) else "no space" if isinstance(error, NoSpace) else PERMANENT
     metadata = {
         "where": error.where,
         "allowed": error.allowed,

@@ -14,6 +14,10 @@ from typing import Any
 import dagster as dg
 
 JOBS = dg.AssetKey("migration_jobs")
+MIGRATING = ("execute", "catch-up")
+"""Commands whose end says how far a table is migrated."""
+ROLLBACK = "rollback"
+"""The command that is not cancelled: points would be gone and not put back yet."""
 LOOKED_AT = 1_000
 """Newest events that a listing reads: four of a job."""
 
@@ -44,7 +48,7 @@ class JobBegin:
     Attributes:
         job_id: of this job alone.
         execution_id: of the call that may run several jobs.
-        command: execute, catch-up, validate or repair.
+        command: execute, catch-up, validate, repair, accept or rollback.
         job, source, bucket: the job's slug, its table and its bucket.
         assets: the path before its assets' names, `database/table`.
         config: the configuration file, as it was found.
@@ -85,6 +89,18 @@ class JobRecord:
     message: str = ""
     """Of the end: what failed first, or why it was stopped."""
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def again(self) -> str:
+        """The command that does it again, or goes on with it."""
+        job = self.begin.job
+        commands = {
+            "validate": f"ts-migration validate --only {job}",
+            "repair": f"ts-migration repair --table {job}",
+            "accept": f"ts-migration accept {job}",
+            "rollback": f"ts-migration rollback {job}",
+        }
+        return commands.get(self.begin.command, f"ts-migration execute --only {job}")
 
     @property
     def job_id(self) -> str:

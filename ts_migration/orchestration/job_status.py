@@ -7,8 +7,9 @@ import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.check_state import TableCheckState, failed_table_checks, table_check, table_state
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_progress import JobState, state_of
-from ts_migration.orchestration.job_record import JobRecord, job_records
+from ts_migration.orchestration.job_record import MIGRATING, JobRecord, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -44,6 +45,7 @@ class JobStatus:
     newest: JobState | None = None
     """Where the newest command stands that worked on the table; None where none did."""
     newest_id: str = ""
+    newest_command: str = ""
 
     @property
     def cut_short(self) -> bool:
@@ -54,7 +56,7 @@ class JobStatus:
     def state(self) -> str:
         """One word for people."""
         if self.newest is not None and not self.newest.over:
-            return self.newest.value
+            return self.newest.value + ("" if self.newest_command in MIGRATING else f" ({self.newest_command})")
         if self.running:
             return "running"
         if self.cut_short and self.newest is not None:
@@ -78,9 +80,14 @@ class JobStatus:
 
 def status(config: MigrationConfig) -> list[JobStatus]:
     """Where every job stands, whoever ran its windows: `execute`, a backfill, a click in Dagit."""
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         fail_dead_runs(instance)
-        newest = {(each.begin.assets, each.begin.job): each for each in reversed(job_records(instance))}
+        newest = {
+            (each.begin.assets, each.begin.job): each
+            for each in reversed(job_records(instance))
+            # How a check, a repair or a rollback ended is told by what it left; that one runs is told here.
+            if each.begin.command in MIGRATING or not state_of(instance, each).over
+        }
         return [_status(instance, config, job, newest) for job in config.migration_jobs]
 
 
@@ -112,5 +119,6 @@ def _status(
         checked=job.validation_enabled,
         newest=state_of(instance, newest) if newest else None,
         newest_id=newest.job_id if newest else "",
+        newest_command=newest.begin.command if newest else "",
         last_error="" if state.complete else last_error_of(instance, names),
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,9 @@ from ts_migration.orchestration.job_record import (
 )
 from ts_migration.orchestration.liveness import announce_worker
 from ts_migration.orchestration.names import TableNames
+
+if TYPE_CHECKING:
+    from ts_migration.orchestration.pool import Pool
 
 LISTEN_S = 1.0
 """How often requests to stop are asked for: one indexed query, 5 ms."""
@@ -62,6 +66,18 @@ class JobWatch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="job watch", daemon=True)
 
+    @classmethod
+    def of_pool(cls, instance: dg.DagsterInstance, execution_id: str, slugs: Sequence[str], pool: "Pool") -> "JobWatch":
+        """The watch of jobs that are nothing but a pool's work: who asks one to stop stops its tasks."""
+        return cls(
+            instance,
+            execution_id,
+            slugs,
+            on_stop=pool.cancel,
+            on_look=lambda: None,
+            heart=lambda: (pool.in_flight, None),
+        )
+
     def __enter__(self) -> "JobWatch":
         self._thread.start()
         return self
@@ -73,12 +89,14 @@ class JobWatch:
     def _watch(self) -> None:
         next_beat = next_look = 0.0
         heard: set[str] = set()
+        told: tuple[InFlight, ...] = ()
         while not self._over.wait(LISTEN_S):
             # A storage that is busy or away is asked again; a heart that stays silent is what others then see.
             with suppress(SQLAlchemyError):
-                if time.monotonic() >= next_beat:
-                    beat(self._instance, self._execution_id, *self._heart())
-                    next_beat = time.monotonic() + HEARTBEAT_S
+                in_flight, held_until = self._heart()
+                if time.monotonic() >= next_beat or in_flight != told:
+                    beat(self._instance, self._execution_id, in_flight, held_until)
+                    next_beat, told = time.monotonic() + HEARTBEAT_S, in_flight
                 if time.monotonic() >= next_look:
                     self._on_look()
                     next_look = time.monotonic() + LOOK_S

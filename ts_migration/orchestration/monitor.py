@@ -20,7 +20,7 @@ from dagster._core.storage.dagster_run import RunRecord
 from ts_migration.orchestration.cancellation import BACKFILL_TAG, NOT_OVER, named
 from ts_migration.orchestration.job_heart import Heart, heart_of
 from ts_migration.orchestration.job_progress import JobState, WindowAtWork, state_of
-from ts_migration.orchestration.job_record import JOBS, JobRecord, job_record, job_records
+from ts_migration.orchestration.job_record import JOBS, ROLLBACK, JobRecord, job_record, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.monitored_job import (
     MonitoredJob,
@@ -192,18 +192,20 @@ class Monitor:
             if watched.record.end is None:
                 watched.record = job_record(self._instance, watched.id) or watched.record
             heart = heart_of(self._instance, watched.record.begin.execution_id)
-        watched.runs = self._runs_of(watched)
+        ended = watched.record is not None and watched.record.end is not None
+        watched.runs = self._runs_of(watched, last=ended)
         if watched.names is None and watched.runs:
             watched.names = table_of(self._instance, watched.runs[0].dagster_run)
-        if watched.loads is None and watched.names is not None:
+        if (watched.loads is None or ended) and watched.names is not None:
             watched.loads = TableLoads(self._instance, watched.names, watched.began - 1.0)
         if watched.loads is not None:
             watched.loads.look()
         running = self._running(watched, heart, lines, markers, now)
         return self._added_up(watched, running, heart, now)
 
-    def _runs_of(self, watched: _Watched) -> list[RunRecord]:
-        runs = watched.listing.look() if watched.listing else []
+    def _runs_of(self, watched: _Watched, *, last: bool) -> list[RunRecord]:
+        """Its runs; what is told at the `last` look stands, so nothing is left to the clocks of the writers there."""
+        runs = watched.listing.look(anew=last) if watched.listing else []
         if not watched.job_name:
             return runs
         return [
@@ -242,9 +244,11 @@ class Monitor:
                 found.append(WindowAtWork(key, log.step, seconds, run.run_id))
         job = watched.record.begin.job if watched.record else ""
         for task in heart.in_flight if heart and watched.record and watched.record.end is None else ():
-            if task.job == job and task.kind == EXPORT_GROUP:
+            # What is no run of Dagster.
+            if task.job == job and task.kind in (EXPORT_GROUP, ROLLBACK):
                 key = f"{task.keys[0]}..{task.keys[-1]}" if len(task.keys) > 1 else task.keys[0]
-                found.append(WindowAtWork(key, "export", max(0.0, now - task.since)))
+                step = "export" if task.kind == EXPORT_GROUP else ROLLBACK
+                found.append(WindowAtWork(key, step, max(0.0, now - task.since)))
         return tuple(sorted(found, key=lambda window: window.key))
 
     def _added_up(
@@ -270,7 +274,7 @@ class Monitor:
             bucket=bucket,
             state=state,
             windows=windows,
-            done=len(counts.done),
+            done=len(counts.done) or _ranges_rolled_back(watched.record),
             failed=len(counts.failed),
             cancelled=len(counts.cancelled),
             running=running if not state.over else (),
@@ -283,7 +287,7 @@ class Monitor:
             rate_now=0.0 if state.over else pace.rate_now,
             left_s=None if state.over or windows is None else pace.left_s(windows - counts.ended),
             warnings=warnings_of(watched.id, job, running, conversions, told, pace.window_s),
-            errors=errors_of(job, failed, roll_up, ended, state),
+            errors=errors_of(job, failed, roll_up, ended, state, watched.record.again if watched.record else ""),
         )
 
     def _state(
@@ -332,6 +336,11 @@ class Monitor:
         if watched.record is not None:
             return watched.record.ended
         return max((record.end_time or 0.0 for record in watched.runs), default=0.0) or None
+
+
+def _ranges_rolled_back(record: JobRecord | None) -> int:
+    """Windows that a rollback has taken back: no run of Dagster does it."""
+    return record.counts.get("ran", 0) if record and record.begin.command == ROLLBACK else 0
 
 
 def _partitions_of(backfill: PartitionBackfill) -> Iterable[str]:

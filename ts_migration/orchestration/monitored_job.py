@@ -197,7 +197,9 @@ _WHERE_TO_LOOK = {
 }
 
 
-def errors_of(job: str, failed: Mapping[str, str], roll_up: str, ended: str, state: JobState) -> tuple[Remark, ...]:
+def errors_of(
+    job: str, failed: Mapping[str, str], roll_up: str, ended: str, state: JobState, again: str = ""
+) -> tuple[Remark, ...]:
     """What failed, windows with one reason together, and what mends it.
 
     Args:
@@ -206,7 +208,9 @@ def errors_of(job: str, failed: Mapping[str, str], roll_up: str, ended: str, sta
         roll_up: what the roll-up said, if it failed.
         ended: what the command wrote down as its end, if it did not end well.
         state: of the job.
+        again: the command that does it again, of what a command ran.
     """
+    again = again or f"ts-migration execute --only {job}"
     reasons: dict[str, list[str]] = {}
     for key, words in sorted(failed.items()):
         reasons.setdefault(words.replace(key, "*"), []).append(key)
@@ -214,15 +218,15 @@ def errors_of(job: str, failed: Mapping[str, str], roll_up: str, ended: str, sta
     for words, keys in list(reasons.items())[:SHOWN]:
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
         repair = words.startswith("checks failed")
-        step = f"ts-migration repair --table {job}" if repair else f"ts-migration execute --only {job}"
+        step = f"ts-migration repair --table {job}" if repair else again
         found.append(Remark(f"{', '.join(keys[:SHOWN])}{more}: {words}", step))
     if len(reasons) > SHOWN:
         found.append(Remark(f"{len(reasons) - SHOWN} more reasons", "ts-migration status"))
     if roll_up:
         found.append(Remark(f"roll-up: {roll_up}", "ts-migration validate"))
     if state is JobState.GONE:
-        step = f"ts-migration execute --only {job} goes on where it was"
+        step = f"{again} goes on where it was"
         found.append(Remark("the process that ran it is gone: killed, or its machine was started anew", step))
     elif ended and not found:
-        found.append(Remark(ended, f"ts-migration execute --only {job}" if state is not JobState.SUCCEEDED else ""))
+        found.append(Remark(ended, again if state is not JobState.SUCCEEDED else ""))
     return tuple(found)

@@ -133,6 +133,11 @@ class TableNames:
         return f"roll_up_{self.joined}"
 
     @property
+    def rollback_job(self) -> str:
+        """Job that rolls the table back; the orchestrator's Lambda knows it by this name."""
+        return f"roll_back_{self.joined}"
+
+    @property
     def all_windows_proven(self) -> dg.AssetCheckKey:
         """The check of `migrated` that says that no window is open, or that one is again."""
         return dg.AssetCheckKey(self.migrated, TableCheck.ALL_WINDOWS_PROVEN.value)

@@ -54,6 +54,7 @@ def look_at_readiness(
     systems: Systems,
     *,
     everything: bool = False,
+    values: bool = False,
     over: Callable[[], bool] = lambda: False,
 ) -> Readiness:
     """Whether applications may switch, asked now.
@@ -63,6 +64,7 @@ def look_at_readiness(
         config: all jobs of it count.
         systems: asked only as far as needed.
         everything: look at all of it, whatever is missing already: for people who want the whole list.
+        values: read all values of the source again, too, where nothing else is missing: the last look before a switch.
         over: whether the cutover is done already, so that the source need not be asked; called when all else is green.
     """
     reasons = list(validation_reasons(config.migration_jobs))
@@ -79,16 +81,32 @@ def look_at_readiness(
     for job, proof, migrated, expires in tables:
         reasons += proof_reasons(config, job, proof, migrated) if job.validation_enabled else ()
         reasons += expiry_reasons(job, proof, expires)
+    reasons = _once(reasons)
     whole = len(tables) == len(config.migration_jobs)
     digest = proof_digest([(job, proof) for job, proof, *_ in tables]) if whole else ""
     if (reasons or over()) and not everything:
         return Readiness(tuple(reasons), digest)
     notes: list[str] = []
     for job, proof, *_ in tables:
-        found, told = _source(config, job, proof, systems)
+        found, told = _source(config, job, proof, systems, values=values and not reasons)
         reasons += found
         notes += told
     return Readiness(tuple(reasons), digest, tuple(notes), whole=whole)
+
+
+def _once(reasons: list[Reason]) -> list[Reason]:
+    """Without what is told twice: of a table's own checks Dagster and the roll-up's manifest say the same.
+
+    The manifest, which comes later, also says what was expected and found.
+    """
+    twice = (Lack.TABLE_FAILED, Lack.TABLE_NOT_CHECKED)
+    kept: dict[object, Reason] = {}
+    for number, reason in enumerate(reasons):
+        key = (reason.lack, reason.job) if reason.lack in twice else number
+        known = kept.get(key)
+        if known is None or reason.count >= known.count:
+            kept[key] = reason
+    return list(kept.values())
 
 
 def _table(config: MigrationConfig, job: MigrationJob, systems: Systems) -> Table:
@@ -100,7 +118,7 @@ def _table(config: MigrationConfig, job: MigrationJob, systems: Systems) -> Tabl
 
 
 def _source(
-    config: MigrationConfig, job: MigrationJob, proof: TableProof, systems: Systems
+    config: MigrationConfig, job: MigrationJob, proof: TableProof, systems: Systems, *, values: bool
 ) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
     since = config.cutover.dual_write_since
     try:
@@ -108,7 +126,7 @@ def _source(
         require_begun_alike(
             job, config.place(job), lambda: describe(query, job.source_database, job.source_table), systems.bucket()
         )
-        arrivals = arrivals_of(config, job, proof, query, since)
+        arrivals = arrivals_of(config, job, proof, query, since, values_in=systems.bucket() if values else None)
     except Refused as error:
         return (Reason(Lack.BEGUN_OTHERWISE, job.slug, 1, error.what, error.next_step),), ()
     except MigrationError as error:

@@ -5,20 +5,25 @@ and `stages.mending`. The table is not rolled up here, for that reads the whole 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 
 from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
+from ts_migration.manifests import DamagedManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.execution import Progress, stopping
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_ids import new_execution_id
+from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned
+from ts_migration.orchestration.job_watch import JobWatch, end_lost_jobs, written_down
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import Pool
@@ -26,9 +31,12 @@ from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.window_run import retry_policy
+from ts_migration.stages.damage import damaged_windows, names_of
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
 from ts_migration.stages.repair import is_to_be_repaired, need_of
+
+SET_ASIDE = "set aside what cannot be read (a copy is kept under `damaged/`)"
 
 
 @dataclass
@@ -110,10 +118,24 @@ def look(
     bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
     only = {window.key for window in job.grid.between(*windows)} if windows else None
     held = target_bucket_id(job, target_of(environment), retry_policy(config))
-    return _found(config, job, proof_of(config, job, bucket, held, only=only), bucket)
+    try:
+        return _found(config, job, proof_of(config, job, bucket, held, only=only), bucket)
+    except DamagedManifest:
+        wanted = set(job.grid.keys) if only is None else only
+        damaged = damaged_windows(config.place(job), sorted(wanted), bucket)
+        if not damaged:
+            raise
+        rest = proof_of(config, job, bucket, held, only=wanted - damaged.keys())
+        return _found(config, job, rest, bucket, damaged)
 
 
-def _found(config: MigrationConfig, job: MigrationJob, proof: TableProof, bucket: ExportBucket) -> Repair:
+def _found(
+    config: MigrationConfig,
+    job: MigrationJob,
+    proof: TableProof,
+    bucket: ExportBucket,
+    damaged: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Repair:
     place = config.place(job)
     wanted = [window for window in proof.windows if is_to_be_repaired(window)]
     others = {
@@ -121,15 +143,17 @@ def _found(config: MigrationConfig, job: MigrationJob, proof: TableProof, bucket
         for status in WindowStatus
         if (count := sum(window.status is status for window in proof.windows if not is_to_be_repaired(window)))
     }
-    return Repair(
-        job.slug,
-        job.source,
-        [
-            WindowRepair(one.key, one.status.value, one.reason, need_of(one, place.window(one.key), bucket))
-            for one in wanted
-        ],
-        others,
-    )
+    repairs = [
+        WindowRepair(one.key, one.status.value, one.reason, need_of(one, place.window(one.key), bucket))
+        for one in wanted
+    ]
+    repairs += [
+        WindowRepair(
+            key, "damaged", f"{names_of(keys)} cannot be read", f"{SET_ASIDE}, and do again what is missing then"
+        )
+        for key, keys in damaged.items()
+    ]
+    return Repair(job.slug, job.source, sorted(repairs, key=lambda one: one.key), others)
 
 
 def repair(
@@ -160,10 +184,18 @@ def repair(
     """
     began = time.monotonic()
     job_id = "repair-" + new_execution_id([job])
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, job_id):
+    with (
+        open_instance() as instance,
+        only_one(instance, config_path, job_id),
+        written_down(instance, config, [job], job_id, command="repair", config_path=config_path),
+    ):
+        report(Progress("begun", job.slug, "", 0, len(job.grid), message=job_id))
         fail_dead_runs(instance)
+        end_lost_jobs(instance)
         found = look(config, environment, job, windows=windows, region=region)
+        tell_planned(instance, job_id, len(found.windows))
         if not found.windows:
+            tell_ended(instance, job_id, JobEnd.SUCCEEDED, "nothing to repair")
             return found
         found.job_id = job_id
         by_key = {window.key: window for window in found.windows}
@@ -175,22 +207,34 @@ def repair(
             report(Progress("repaired", task.job, task.keys[0], done, len(by_key), outcome, told))
 
         schedule = Schedule({job.slug: [Group(tuple(by_key), kind=TaskKind.REPAIR)]}, roll_up=[])
+        pool = Pool(
+            schedule,
+            instance,
+            size=min(parallel_jobs or config.migration_settings.parallel_jobs, len(by_key)),
+            config_path=config_path,
+            execution_id=job_id,
+            on_outcome=take_in,
+        )
         try:
-            Pool(
-                schedule,
-                instance,
-                size=min(parallel_jobs or config.migration_settings.parallel_jobs, len(by_key)),
-                config_path=config_path,
-                execution_id=job_id,
-                on_outcome=take_in,
-            ).run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+            with JobWatch.of_pool(instance, job_id, [job.slug], pool):
+                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             found.interrupted = True
+        found.interrupted |= schedule.is_cancelled(job.slug)
         if stopped_by := schedule.stopped_by(job.slug):
             found.problems.append(f"several windows failed alike, the others were not tried: {stopped_by}")
         _conclude(config, job, found, instance)
+        _tell_end(instance, found)
     found.seconds = time.monotonic() - began
     return found
+
+
+def _tell_end(instance: dg.DagsterInstance, found: Repair) -> None:
+    """Write down what became of the windows."""
+    end = JobEnd.CANCELLED if found.interrupted else JobEnd.SUCCEEDED if found.ok else JobEnd.FAILED
+    left = [one for one in found.windows if not one.mended]
+    message = f"{len(left)} of {len(found.windows)} windows are not mended" if left else ""
+    tell_ended(instance, found.job_id, end, message, {"ran": len(found.windows), "failed": len(left)})
 
 
 def _conclude(config: MigrationConfig, job: MigrationJob, found: Repair, instance: dg.DagsterInstance) -> None:

@@ -16,6 +16,7 @@ from ts_migration.objects import ExportBucket
 from ts_migration.operations.reset import Begun, forget
 from ts_migration.orchestration.check_state import is_materialized, standing_partitions
 from ts_migration.orchestration.exclusive import only_one
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.leases import is_leased, lease_folder
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
@@ -61,7 +62,7 @@ def reset(
             where=f"job {job.job_name!r}",
             next_step=f"ts-migration rollback {job.slug} puts them back and begins the table anew",
         )
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, f"ts-migration reset {job.slug}"):
+    with open_instance() as instance, only_one(instance, config_path, f"ts-migration reset {job.slug}"):
         fail_dead_runs(instance)
         require_stillness(instance, job, names, begun, bucket)
         # First Dagster, then the objects: interrupted in between, no window reads green without its proof.

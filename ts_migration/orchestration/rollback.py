@@ -4,7 +4,9 @@ So no window reads green without its points, and the cutover's sensor stays shut
 nothing else was, is in `operations.rollback`.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +20,11 @@ from ts_migration.operations.reset import Begun, forget, look_at_begun
 from ts_migration.operations.rollback import Rollback, RollbackLook, look_at_rollback
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.exclusive import only_one
+from ts_migration.orchestration.home import open_instance
+from ts_migration.orchestration.job_heart import InFlight, beat
+from ts_migration.orchestration.job_ids import new_execution_id
+from ts_migration.orchestration.job_record import ROLLBACK, JobEnd, tell_ended, tell_planned
+from ts_migration.orchestration.job_watch import JobWatch, end_lost_jobs, written_down
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.reset import require_stillness, take_back
@@ -64,27 +71,80 @@ def roll_back(
             be lost: nothing was deleted.
         MigrationError: a server failed, or a range is not what it was before; the same call goes on.
     """
+    with open_instance() as instance:
+        return roll_back_in(
+            instance,
+            config,
+            environment,
+            job,
+            bucket,
+            config_path=config_path,
+            reason=reason,
+            everything=everything,
+            report=report,
+        )
+
+
+def roll_back_in(
+    instance: dg.DagsterInstance,
+    config: MigrationConfig,
+    environment: Environment,
+    job: MigrationJob,
+    bucket: ExportBucket,
+    *,
+    config_path: Path,
+    reason: str,
+    everything: bool,
+    report: Callable[[str], None],
+) -> RollbackManifest:
+    """`roll_back` in an instance of Dagster that is open already, as that of a run is."""
     names = TableNames.of(config, job)
-    command = f"ts-migration rollback {job.slug}"
-    with dg.DagsterInstance.get() as instance, only_one(instance, config_path, command):
+    with only_one(instance, config_path, f"ts-migration rollback {job.slug}"):
         fail_dead_runs(instance)
+        end_lost_jobs(instance)
         found = look(config, environment, job, bucket)
         _require_no_cutover(job, bucket)
         require_stillness(instance, job, names, found.begun, bucket)
         work = Rollback(
             found, _mapping(found.begun), bucket, target_of(environment), retry_policy(config), everything=everything
         )
-        record = work.plan(reason, report)
-        taken_back = take_back(instance, names, "rollback", lambda _done, _total: None)
-        bucket.delete(found.begun.place.migrated)
-        record = work.delete(record, report)
-        objects = forget(found.begun, bucket, points_stay=False)
-        done = {
-            "state": "done",
-            "objects": record.objects + objects,
-            "materializations": record.materializations + taken_back,
-        }
-        return record.model_copy(update=done).write(bucket, found.begun.place.rollback)
+        with _told(instance, config, job, found, config_path):
+            record = work.plan(reason, report)
+            taken_back = take_back(instance, names, "rollback", lambda _done, _total: None)
+            bucket.delete(found.begun.place.migrated)
+            record = work.delete(record, report)
+            objects = forget(found.begun, bucket, points_stay=False)
+            done = {
+                "state": "done",
+                "objects": record.objects + objects,
+                "materializations": record.materializations + taken_back,
+            }
+            return record.model_copy(update=done).write(bucket, found.begun.place.rollback)
+
+
+@contextmanager
+def _told(
+    instance: dg.DagsterInstance, config: MigrationConfig, job: MigrationJob, found: RollbackLook, config_path: Path
+) -> Iterator[None]:
+    """Write a rollback down as a job, so that `monitor` sees it. Nobody's request stops it half-way."""
+    job_id = "rollback-" + new_execution_id([job])
+    keys = tuple(one.window.key for one in found.ranges if one.window.key) or (job.slug,)
+    at_work = InFlight(ROLLBACK, job.slug, keys, time.time())
+    with (
+        written_down(instance, config, [job], job_id, command=ROLLBACK, config_path=config_path),
+        JobWatch(
+            instance,
+            job_id,
+            [job.slug],
+            on_stop=lambda _: None,
+            on_look=lambda: None,
+            heart=lambda: ((at_work,), None),
+        ),
+    ):
+        tell_planned(instance, job_id, len(found.ranges))
+        beat(instance, job_id, (at_work,))
+        yield
+        tell_ended(instance, job_id, JobEnd.SUCCEEDED, counts={"ran": len(found.ranges), "failed": 0})
 
 
 def _mapping(begun: Begun) -> Mapping | None:

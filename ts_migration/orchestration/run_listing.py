@@ -18,9 +18,9 @@ class RunListing:
         self._tags = dict(tags)
         self._known: dict[str, RunRecord] = {}
 
-    def look(self) -> list[RunRecord]:
-        """All of them as they are now, oldest first."""
-        newest = max((record.update_timestamp for record in self._known.values()), default=None)
+    def look(self, *, anew: bool = False) -> list[RunRecord]:
+        """All of them as they are now, oldest first; `anew` asks for all of them again, whatever the clocks said."""
+        newest = None if anew else max((record.update_timestamp for record in self._known.values()), default=None)
         wanted = dg.RunsFilter(tags=self._tags, updated_after=newest - OVERLAP if newest else None)
         for record in self._instance.get_run_records(wanted):
             self._known[record.dagster_run.run_id] = record

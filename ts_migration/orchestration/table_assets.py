@@ -25,7 +25,7 @@ DESCRIPTIONS = {
     TableCheck.ALL_WINDOWS_PROVEN: "Every window of the grid is there and proven, or passed and accepted.",
     TableCheck.TOTALS: "Values per field, summed over the windows, against what InfluxDB counts over the whole range.",
     TableCheck.CARDINALITY: "Series, and series with their field keys: Timestream now against InfluxDB now.",
-    TableCheck.LATE_ARRIVALS: "Rows of every window in Timestream now against those that were exported.",
+    TableCheck.LATE_ARRIVALS: "Rows and values of every window in Timestream now against those that were exported.",
     TableCheck.QUERY_EQUIVALENCE: "The same questions asked of both systems, answers compared row by row.",
     TableCheck.QUERY_PERFORMANCE: "How long both systems take to answer them, against max_latency_ms.",
 }

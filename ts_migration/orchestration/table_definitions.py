@@ -11,6 +11,7 @@ from ts_migration.orchestration.cutover_sensor import cutover_sensor
 from ts_migration.orchestration.jobs import check_job, roll_up_job, window_job
 from ts_migration.orchestration.notification_sensors import notification_sensors
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource
+from ts_migration.orchestration.rollback_job import rollback_job
 from ts_migration.orchestration.sensors import rollup_sensor
 from ts_migration.orchestration.table_assets import migrated_asset, report_asset
 from ts_migration.orchestration.window_assets import window_assets
@@ -23,7 +24,7 @@ def build_table_definitions(config: MigrationConfig, job: MigrationJob, *, pools
     return dg.Definitions(
         assets=[*window_assets(config, job, pools=pools), migrated_asset(config, job)],
         asset_checks=[window_checks(config, job)] if checked else [],
-        jobs=[window_job(config, job), *([check_job(config, job)] if checked else [])],
+        jobs=[window_job(config, job), *([check_job(config, job)] if checked else []), rollback_job(config, job)],
     )
 
 

@@ -17,7 +17,10 @@ from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.execution import Progress, stopping
-from ts_migration.orchestration.job_ids import new_execution_id
+from ts_migration.orchestration.home import open_instance
+from ts_migration.orchestration.job_ids import job_id_of, new_execution_id
+from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned
+from ts_migration.orchestration.job_watch import JobWatch, written_down
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.pool import Pool
@@ -101,7 +104,12 @@ def validate(
     bucket = ExportBucket(client("s3", region=region), environment.s3_export_bucket)
     jobs = [config.job(only)] if only else list(config.migration_jobs)
     job_id = "validation-" + new_execution_id(jobs)
-    with dg.DagsterInstance.get() as instance:
+    with (
+        open_instance() as instance,
+        written_down(instance, config, jobs, job_id, command="validate", config_path=config_path),
+    ):
+        for job in jobs:
+            report(Progress("begun", job.slug, "", 0, len(job.grid), message=job_id_of(job_id, job.slug)))
         fail_dead_runs(instance)
         target = target_of(environment)
         _look_at_source(jobs, region)
@@ -109,24 +117,38 @@ def validate(
         for table in tables.values():
             files = bucket.list(config.place(table.job).bulk)
             table.result.files_gone = bool(table.keys) and next(files, None) is None
+            tell_planned(instance, job_id_of(job_id, table.job.slug), len(table.keys))
         schedule = Schedule(
             {slug: [Group(table.keys, kind=TaskKind.CHECK)] for slug, table in tables.items() if table.keys},
             roll_up=[slug for slug, table in tables.items() if table.all_loaded and table.job.validation_enabled],
         )
         interrupted = False
+        pool = Pool(
+            schedule,
+            instance,
+            size=min(parallel_jobs or config.migration_settings.parallel_jobs, max(1, _count(tables))),
+            config_path=config_path,
+            execution_id=job_id,
+            on_outcome=lambda task, outcome: report(tables[task.job].take_in(task, outcome)),
+        )
         try:
-            Pool(
-                schedule,
-                instance,
-                size=min(parallel_jobs or config.migration_settings.parallel_jobs, max(1, _count(tables))),
-                config_path=config_path,
-                execution_id=job_id,
-                on_outcome=lambda task, outcome: report(tables[task.job].take_in(task, outcome)),
-            ).run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+            with JobWatch.of_pool(instance, job_id, list(tables), pool):
+                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
         except KeyboardInterrupt:
             interrupted = True
+        cancelled = {slug for slug in tables if interrupted or schedule.is_cancelled(slug)}
         results = tuple(table.conclude(config, bucket, instance) for table in tables.values())
+        for result in results:
+            _tell_end(instance, job_id_of(job_id, result.job), result, result.job in cancelled)
+        interrupted = bool(cancelled)
         return ValidationResult(job_id, results, time.monotonic() - began, interrupted)
+
+
+def _tell_end(instance: dg.DagsterInstance, job_id: str, result: TableValidation, cancelled: bool) -> None:
+    """Write down what the checks of a table came to."""
+    end = JobEnd.CANCELLED if cancelled else JobEnd.SUCCEEDED if result.ok else JobEnd.FAILED
+    counts = {"ran": result.checked, "failed": result.failed + result.could_not_check}
+    tell_ended(instance, job_id, end, next(iter(result.problems), ""), counts)
 
 
 def _count(tables: "dict[str, _Table]") -> int:

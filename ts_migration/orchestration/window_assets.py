@@ -29,7 +29,7 @@ from ts_migration.orchestration.partitions import partitions_of
 from ts_migration.orchestration.resources import ExportBucketResource, InfluxDBResource, TimestreamResource, schema_of
 from ts_migration.orchestration.versions import stage_version
 from ts_migration.orchestration.window_checks import verdict_result
-from ts_migration.orchestration.window_run import WindowRun, journal_folder, retry_policy, window_run
+from ts_migration.orchestration.window_run import WindowRun, journal_folder, telling_policy, window_run
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.convert import convert_window
 from ts_migration.stages.export import current_export, export_window
@@ -175,7 +175,7 @@ def _influxdb_bucket(
                 mapping,
                 run.bucket,
                 influxdb.target(),
-                policy=retry_policy(config),
+                policy=telling_policy(config, context.log.warning),
                 journals=journal_folder(context.instance),
             )
             return dg.MaterializeResult(

@@ -1,14 +1,16 @@
 """What the assets and checks of one window share: its lease, the place of its objects, errors told to Dagster."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.errors import Refused
+from ts_migration.errors import Refused, Transient
 from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.orchestration.failures import told_to_dagster
@@ -23,6 +25,7 @@ from ts_migration.windows import Window
 
 LEASE_WAIT_S = 120.0
 """How long a run waits for another one on its window before it refuses (and is retried)."""
+TOLD_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,21 @@ def retry_policy(config: MigrationConfig) -> RetryPolicy:
     """How requests to InfluxDB are retried."""
     settings = config.migration_settings
     return RetryPolicy(settings.max_retry_attempts, settings.retry_delay_seconds)
+
+
+def telling_policy(config: MigrationConfig, warn: Callable[[str], None]) -> RetryPolicy:
+    """The same, and the run's log tells what is waited for: at once, then every half a minute at most."""
+    next_at = 0.0
+    telling = threading.Lock()
+
+    def on_retry(error: Transient) -> None:
+        nonlocal next_at
+        with telling:
+            if time.monotonic() >= next_at:
+                next_at = time.monotonic() + TOLD_EVERY_S
+                warn(f"it waits and tries again: {error}")
+
+    return replace(retry_policy(config), on_retry=on_retry)
 
 
 def journal_folder(instance: dg.DagsterInstance) -> Path:

@@ -19,7 +19,9 @@ from typing import IO, TypeVar
 import dagster as dg
 
 from ts_migration.config import MigrationConfig, load_config
+from ts_migration.disk_space import full_disk_behind
 from ts_migration.errors import MigrationError, Permanent
+from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_ids import job_id_of
 from ts_migration.orchestration.liveness import announce_worker
 from ts_migration.orchestration.names import (
@@ -42,6 +44,7 @@ from ts_migration.orchestration.table_definitions import build_definitions
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.collisions import refuse_collisions
+from ts_migration.stages.damage import names_of, set_aside
 from ts_migration.stages.export import export_group
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import proof_of
@@ -81,6 +84,12 @@ class Worker:
                     return self._roll_up(task, began)
         except MigrationError as error:
             return outcome_of_error(error, time.monotonic() - began)
+        except Exception as error:
+            # A run that cannot be written down: the next command finds it without a process, and fails it.
+            full = full_disk_behind(error, Path(self._instance.root_directory))
+            if full is None:
+                raise
+            return outcome_of_error(full, time.monotonic() - began)
 
     def _tags(self, task: Task) -> dict[str, str]:
         """Tags of every run of a task."""
@@ -122,6 +131,19 @@ class Worker:
         return outcome_of_window(result, names, time.monotonic() - began)
 
     def _repair(self, task: Task, began: float) -> Outcome:
+        """Set aside what of a window cannot be read, and mend the rest."""
+        job = self._config.job(task.job)
+        bucket = self._resource(ExportBucketResource, "export_bucket").bucket()
+        query = self._resource(TimestreamResource, "timestream").query(self._config.migration_settings)
+        (key,) = task.keys
+        damaged = set_aside(job, job.grid.window(key), self._config.place(job).window(key), bucket, query)
+        mended = self._mend(task, began)
+        if not damaged:
+            return mended
+        told = (f"{names_of(damaged)} could not be read and was set aside", mended.done)
+        return replace(mended, done="; ".join(filter(None, told)))
+
+    def _mend(self, task: Task, began: float) -> Outcome:
         """Look at a window first, for what its last verdicts say may be over; then have done what it needs."""
         job = self._config.job(task.job)
         names, place = TableNames.of(self._config, job), self._config.place(job).window(task.keys[0])
@@ -177,7 +199,7 @@ def main() -> None:
     outcomes = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     tasks: Queue[Task] = Queue()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         announce_worker(Path(instance.root_directory), worker_id)
         worker = Worker(load_config(Path(config_path)), instance, execution_id, worker_id)
         # What is there now lives as long as the process: the collector need not walk it after every window (0.3 s).

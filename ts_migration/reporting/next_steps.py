@@ -26,6 +26,7 @@ class Standing:
         accepted: windows that passed and were accepted.
         kept_out: rows and lines that the bucket does not hold as the source does.
         table_failed: whether a check of a whole table did not pass.
+        queries_failed: whether nothing but the queries is in the way of the whole table.
         table_unchecked: whether one is due and was not made.
         validated: whether the job is checked at all.
         job: its name; None for all jobs of the configuration.
@@ -35,6 +36,7 @@ class Standing:
     accepted: int = 0
     kept_out: int = 0
     table_failed: bool = False
+    queries_failed: bool = False
     table_unchecked: bool = False
     validated: bool = True
     job: str | None = None
@@ -59,6 +61,7 @@ def together(standings: Sequence[Standing]) -> Standing:
         accepted=sum(standing.accepted for standing in left),
         kept_out=sum(standing.kept_out for standing in left),
         table_failed=any(standing.table_failed for standing in left),
+        queries_failed=all(standing.queries_failed for standing in left if standing.table_failed),
         table_unchecked=any(standing.table_unchecked for standing in left),
         validated=all(standing.validated for standing in left),
     )
@@ -91,6 +94,9 @@ def next_step(standing: Standing, configuration: str | None = None) -> NextStep:
         return run(f"{first}does what is left to do of {windows(missing)}", "execute")
     if stale := statuses["stale"]:
         return run(f"does again what no longer holds of {windows(stale)}", "execute")
+    if standing.table_failed and standing.queries_failed:
+        again = shlex.join(["ts-migration", "validate", *where])
+        return run(f"shows which query differs, or is too slow; once that is right: {again}", "queries")
     if standing.table_failed:
         return run("reads both systems again, once what the checks of the whole table name is mended", "validate")
     if standing.table_unchecked and standing.validated:

@@ -245,6 +245,9 @@ def table_result(
     return result.model_copy(update={"next_step": next_step(_standing(result), configuration)})
 
 
+_OF_QUERIES = (TableCheck.QUERY_EQUIVALENCE, TableCheck.QUERY_PERFORMANCE)
+
+
 def _standing(table: TableResult) -> Standing:
     """Where a table stands. While windows wait to be accepted, warnings of the whole table may be theirs."""
     own = [check for check in table.table_checks if not check.passed and check.check != TableCheck.ALL_WINDOWS_PROVEN]
@@ -254,6 +257,7 @@ def _standing(table: TableResult) -> Standing:
         accepted=table.accepted,
         kept_out=table.quarantined + table.refused + sum(table.rewritten_by_rule.values()),
         table_failed=any(check.severity == "ERROR" or not waiting for check in own),
+        queries_failed=bool(own) and all(check.check in _OF_QUERIES for check in own),
         table_unchecked=bool(table.unchecked),
         validated=table.settings.get("validation_enabled") is not False,
         job=table.job,

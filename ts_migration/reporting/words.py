@@ -74,8 +74,10 @@ def _found(results: MigrationResults) -> str:
     counts, total = counted(results), sum(len(table.windows) for table in results.tables)
     if results.status == "proven":
         values = sum(table.values for table in results.tables)
+        several = f"All {windows(total)} of {_tables(len(results.tables))} hold"
+        every = "The 1 window of 1 table holds" if total == 1 else several
         return (
-            f"All {windows(total)} of {_tables(len(results.tables))} hold in InfluxDB exactly what Timestream holds: "
+            f"{every} in InfluxDB exactly what Timestream holds: "
             f"{values:,} values were compared and nothing was left out."
         )
     if not counts[results.status] and results.status == "missing":

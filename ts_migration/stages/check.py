@@ -45,6 +45,7 @@ from ts_migration.timestream.window_counts import window_rows
 from ts_migration.validation.blame import NOT_LOOKED, Trails, blamed
 from ts_migration.validation.checksum import check_checksum
 from ts_migration.validation.coverage import check_coverage
+from ts_migration.validation.coverage_cells import coverage_of_cells
 from ts_migration.validation.differences import Differences
 from ts_migration.validation.digest import Coverage, bin_window, coverage_from_bytes
 from ts_migration.validation.hashing import TIME_BINS
@@ -94,16 +95,16 @@ def check_window(
     rules = config.validation_rules
     chosen = secrets.randbits(32) if seed is None else seed
     with ThreadPoolExecutor(8) as pool:
-        # All that does not wait for another answer is asked side by side.
+        # All that does not wait for another answer is asked side by side; Timestream, the slowest, first.
+        frozen = pool.submit(frozen_mapping, job, table, bucket)
+        counts = pool.submit(lambda: source_counts(query, described, frozen.result(), window))
         made = _ask_manifests(pool, job, place, window, bucket)
-        mapping = frozen_mapping(job, table, bucket)
-        counts = pool.submit(source_counts, query, described, mapping, window)
+        mapping = frozen.result()
         chain = _belonging_together(made(), job, place, window, mapping, bucket)
         sample = pool.submit(sample_rows, query, described, window, rules.sample_size, chosen, chain.export.rows)
-        bins = pool.submit(_bin_rows, query, job, window, counts, chain.export.rows)
         stored = _stored(job, chain, mapping, window, bucket, target, policy)
         reading = _reading(
-            pool, counts, sample, bins, chain, mapping, window, rules, bucket, place, target, policy, stored
+            query, job, counts, sample, chain, mapping, window, rules, bucket, place, target, policy, stored
         )
     untouched = untouched_of(bucket, chain.loaded)
     sides = Sides(window, mapping, chain.export, chain.converted, chain.loaded.bucket, bucket, target, untouched)
@@ -130,10 +131,10 @@ def check_window(
 
 
 def _reading(
-    pool: ThreadPoolExecutor,
+    query: TimestreamQuery,
+    job: MigrationJob,
     counts: "Future[SourceCounts]",
     sample: "Future[pl.DataFrame]",
-    bins: "Future[tuple[int, ...] | None]",
     chain: Chain,
     mapping: Mapping,
     window: Window,
@@ -146,12 +147,13 @@ def _reading(
 ) -> Reading:
     """Both sides of the window. The source is asked already; the points are streamed once its sample is there."""
     held = chain.loaded.bucket
-    figures = pool.submit(retrying, lambda: ask_figures(target, held, mapping.measurement, window), policy)
-    coverage = pool.submit(kept_coverage, bucket, chain)
+    figures = retrying(lambda: ask_figures(target, held, mapping.measurement, window), policy)
+    asked = figures.without(chain.loaded.untouched)
+    coverage = kept_coverage(bucket, chain)
     refused = refused_points(bucket, place, chain.loaded)
-    told = source_reading(counts.result(), sample.result(), mapping, chain.converted, bins.result())
-    asked = figures.result().without(chain.loaded.untouched)
     untouched = untouched_of(bucket, chain.loaded)
+    bins = _bin_rows(query, job, window, counts.result(), chain.export.rows)
+    told = source_reading(counts.result(), sample.result(), mapping, chain.converted, bins)
     actual = retrying(
         lambda: read_target(target, held, mapping.measurement, window, told.sample, refused, asked, untouched, stored),
         policy,
@@ -161,7 +163,7 @@ def _reading(
     spoiled = way_made(chain.converted).spoiled(bucket, chain.converted) if suspected else ()
     return Reading(
         source=told,
-        export=export_reading(chain.export, chain.converted, coverage.result(), spoiled),
+        export=export_reading(chain.export, chain.converted, coverage, spoiled),
         target=actual,
         count_tolerance=rules.record_count_tolerance,
         sample_threshold=rules.sample_accuracy_threshold,
@@ -192,10 +194,11 @@ def judge(
     trails: Trails = NOT_LOOKED,
 ) -> tuple[Verdict, ...]:
     """The five verdicts of a reading; their stages are those that the trails show, where there are any."""
+    counted = check_record_count(reading)
     verdicts = (
-        check_record_count(reading),
+        counted,
         check_checksum(reading, window, differences, mapping.measurement),
-        check_sample(reading),
+        check_sample(reading, counted),
         check_schema(reading, mapping),
         check_coverage(reading, window),
     )
@@ -254,10 +257,10 @@ def _belonging_together(
 
 
 def _bin_rows(
-    query: TimestreamQuery, job: MigrationJob, window: Window, counts: "Future[SourceCounts]", exported: int
+    query: TimestreamQuery, job: MigrationJob, window: Window, counts: SourceCounts, exported: int
 ) -> tuple[int, ...] | None:
     """Rows of each time bin in Timestream now; not asked where it has as many rows as were exported."""
-    if counts.result().total_rows == exported:
+    if counts.total_rows == exported:
         return None
     parts = [bin_window(window, index) for index in range(TIME_BINS)]
     rows = window_rows(query, job.source_database, job.source_table, [part for part in parts if not part.empty])
@@ -290,12 +293,14 @@ def source_reading(
 
 def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
     """The histogram of the export frames, where it is still there and whole: a new conversion makes it again."""
+    converted = chain.converted
     try:
-        body = bucket.get(chain.converted.coverage_key)
+        body = bucket.get(converted.coverage_key) if converted.coverage_cells is None else b""
     except Missing:
         return None
     try:
-        return coverage_from_bytes(body)
+        cells = converted.coverage_cells
+        return coverage_from_bytes(body) if cells is None else coverage_of_cells(cells)
     except Permanent:
         return None
 

@@ -37,6 +37,7 @@ from ts_migration.stages.conversion_digest import Sums, digest_rows
 from ts_migration.stages.currency import conversion_is_usable, is_loaded, window_range
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.stages.ways import way_made, way_of
+from ts_migration.validation.coverage_cells import cells_of
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window, iso
@@ -157,6 +158,8 @@ class _Written(Tally):
     reasons: Counter[str] = field(default_factory=Counter)
     parts: tuple[Part, ...] = ()
     text_bytes: int = 0
+    indexed: bool = False
+    coverage_cells: dict[int, int] | None = None
 
 
 def _manifest(
@@ -177,7 +180,7 @@ def _manifest(
         mapping_digest=mapping.digest,
         settings=convert_settings(job),
         parts=written.parts,
-        members_key=way_of(job).folder(own) + way_of(job).index_name,
+        members_key=way_of(job).folder(own) + way_of(job).index_name if written.indexed else "",
         rows=written.rows,
         points=written.points,
         merged=0,
@@ -187,13 +190,14 @@ def _manifest(
         text_bytes=written.text_bytes,
         bytes=sum(part.bytes for part in written.parts),
         expected=digest.record(),
-        coverage_key=own.proof + COVERAGE_NAME,
+        coverage_key=own.proof + COVERAGE_NAME if written.coverage_cells is None else "",
         series=digest.series,
         seconds=round(seconds, 3),
         rewrite=job.mapping.rewrite.active,
         rewritten=dict(sorted(written.rewritten.items())),
         reasons=dict(sorted(written.reasons.items())),
         frames=frames,
+        coverage_cells=written.coverage_cells,
         form=way_of(job).name,
     )
 
@@ -242,11 +246,16 @@ def _write_parts(
             digested.result()
         cleared.result()
         index = writer.finish()
+        written.indexed, written.coverage_cells = index is not None, cells_of(digest.coverage)
         with ThreadPoolExecutor(2, thread_name_prefix="convert-put") as putting:
-            put = [
-                putting.submit(bucket.put, own.proof + COVERAGE_NAME, digest.coverage_bytes()),
-                putting.submit(bucket.put, way.folder(own) + way.index_name, index, "application/json"),
-            ]
+            put = []
+            if written.coverage_cells is None:
+                put.append(putting.submit(bucket.put, own.proof + COVERAGE_NAME, digest.coverage_bytes()))
+            else:
+                bucket.delete(own.proof + COVERAGE_NAME)
+            if index is not None:
+                key = way.folder(own) + way.index_name
+                put.append(putting.submit(bucket.put, key, index, "application/json"))
             quarantine.close()
             _put_quarantine(bucket, own, quarantine.rows, quarantine_file)
             writer.await_sent()

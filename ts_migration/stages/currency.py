@@ -6,6 +6,7 @@ end): that matters only while a later stage has yet to read them.
 
 from ts_migration.manifests import ExportManifest, LineProtocolManifest, LoadManifest, WindowRange, read_manifest
 from ts_migration.objects import ExportBucket, ObjectInfo, WindowPlace
+from ts_migration.stages.ways import way_made
 from ts_migration.windows import Window
 
 
@@ -26,9 +27,10 @@ def conversion_is_usable(bucket: ExportBucket, place: WindowPlace, converted: Li
 
 
 def parts_are_there(bucket: ExportBucket, place: WindowPlace, converted: LineProtocolManifest) -> bool:
-    """Whether the parts lie there whole, with their index."""
-    there = {found.key: found.size for found in bucket.list(converted.members_key.rpartition("/")[0] + "/")}
-    return converted.members_key in there and all(there.get(part.key) == part.bytes for part in converted.parts)
+    """Whether the parts lie there whole, with their index where they have one."""
+    there = {found.key: found.size for found in bucket.list(way_made(converted).folder(place))}
+    indexed = not converted.members_key or converted.members_key in there
+    return indexed and all(there.get(part.key) == part.bytes for part in converted.parts)
 
 
 def export_is_usable(bucket: ExportBucket, place: WindowPlace, export: ExportManifest) -> bool:

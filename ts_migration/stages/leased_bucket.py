@@ -1,18 +1,22 @@
 """The export bucket as the holder of a window's lease sees it: what lies under the window's proof is asked for once.
 
 While a run holds the lease nobody else writes there, so what it has read or written still is what is there. Of other
-objects only the index of the window's line protocol is remembered, and the table's frozen mapping: it never changes but
-by a reset, which refuses while a window is leased. Nothing is remembered beyond the lease.
+objects only the window's line protocol is remembered, its index and its small parts, and the table's frozen mapping: it
+never changes but by a reset, which refuses while a window is leased. Nothing is remembered beyond the lease.
 """
 
+import io
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 from ts_migration.errors import Missing
 from ts_migration.objects import ExportBucket, ObjectInfo, TablePlace, WindowPlace
 
 _REMEMBERED = ".json"
 """Manifests are kept; what else lies beside them is read once anyway."""
+
+_SMALL_PART = 256 * 1024
+"""Bytes of a part that the load need not ask for again; members are checked against their CRC either way."""
 
 
 class LeasedBucket(ExportBucket):
@@ -29,6 +33,7 @@ class LeasedBucket(ExportBucket):
         self._require = require
         self._table_manifest = TablePlace(place.table).table_manifest
         self._bodies: dict[str, bytes] = {}
+        self._parts: dict[str, bytes] = {}
         self._there: set[str] | None = None
         """Keys under the proof, once they were listed: those of a new window are mostly looked for in vain."""
 
@@ -51,7 +56,18 @@ class LeasedBucket(ExportBucket):
     def upload(self, key: str, source: IO[bytes]) -> None:
         """As `ExportBucket.upload`."""
         self._before_write(key)
+        start = source.tell()
+        small = source.read(_SMALL_PART + 1) if key.startswith(self._place.line_protocol) else None
+        source.seek(start)
         super().upload(key, source)
+        if small is not None and len(small) <= _SMALL_PART:
+            self._parts[key] = small
+
+    def open(self, key: str, offset: int = 0, length: int | None = None) -> Any:
+        """As `ExportBucket.open`; a small part that the run wrote is not asked for."""
+        if (part := self._parts.get(key)) is not None:
+            return io.BytesIO(part[offset:] if length is None else part[offset : offset + length])
+        return super().open(key, offset, length)
 
     def delete(self, key: str) -> None:
         """As `ExportBucket.delete`; what is known not to be there is not asked for."""
@@ -59,6 +75,7 @@ class LeasedBucket(ExportBucket):
             return
         self._require()
         self._bodies.pop(key, None)
+        self._parts.pop(key, None)
         super().delete(key)
         if self._there is not None:
             self._there.discard(key)
@@ -82,5 +99,6 @@ class LeasedBucket(ExportBucket):
         """Whatever comes of a write: the old body counts for nothing, and the object may be there."""
         self._require()
         self._bodies.pop(key, None)
+        self._parts.pop(key, None)
         if self._there is not None and self._own(key):
             self._there.add(key)

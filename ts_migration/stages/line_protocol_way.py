@@ -55,12 +55,12 @@ class LineProtocolWay:
     def shipment(self, load: Load) -> Shipment:
         """The members."""
         converted, bucket = load.converted, load.bucket
-        members = members_of(bucket, converted.members_key) if converted.points else ()
+        members = members_of(bucket, converted) if converted.points else ()
         lines = sum(member.lines for member in members)
         if lines != converted.points:
             raise Permanent(
-                f"members.json tells {lines:,} lines, the manifest {converted.points:,} points",
-                where=bucket.uri(converted.members_key),
+                f"the index tells {lines:,} lines, the manifest {converted.points:,} points",
+                where=bucket.uri(converted.members_key) if converted.members_key else f"window {converted.window.key}",
                 next_step="run the conversion of this window again",
             )
         return _Members(load, members)
@@ -69,7 +69,7 @@ class LineProtocolWay:
         """Parts, by their index, CRCs and line ends."""
         spoiled = []
         try:
-            members = members_of(bucket, converted.members_key)
+            members = members_of(bucket, converted)
         except Missing:
             return ()
         except Permanent:

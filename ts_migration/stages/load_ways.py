@@ -48,8 +48,8 @@ class FilesWriter(Protocol):
     def take(self, said: Said[Any], sums: "Future[dict[int, Sums]]") -> None:
         """Take rows in; `sums` are those of their portions."""
 
-    def finish(self) -> bytes:
-        """Write what is waiting; the bytes of the index, which the caller puts."""
+    def finish(self) -> bytes | None:
+        """Write what is waiting; the bytes of the index, which the caller puts. None: the manifest tells enough."""
 
     def await_sent(self) -> None:
         """Return when every file is in the export bucket."""

@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import cached_property
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.errors import Permanent
 from ts_migration.manifests import (
     AcceptanceManifest,
     AnyManifest,
@@ -99,6 +98,8 @@ class WindowProof:
     values: Dict[str, int] = field(default_factory=dict)
     bytes: int = 0
     series: int = 0
+    exported_lanes: tuple[int, int] | None = None
+    """Digest of the values that were exported; None where the export is not converted."""
     quarantined: int = 0
     refused: int = 0
     rewritten: Dict[str, int] = field(default_factory=dict)
@@ -362,6 +363,7 @@ def window_proof(
         values=converted.values if converted else {},
         bytes=loaded.bytes if loaded else 0,
         series=converted.series if converted else 0,
+        exported_lanes=converted.expected.lanes if converted and export and converted.parent == export.digest else None,
         quarantined=converted.quarantined if converted else 0,
         refused=loaded.refused_lines if loaded else 0,
         rewritten=converted.rewritten if converted else {},
@@ -434,12 +436,7 @@ def _read(bucket: ExportBucket, place: TablePlace, window: Window, there: set[st
     own = place.window(window.key)
 
     def read(kind: type[AnyManifest], key: str) -> AnyManifest | None:
-        if key not in there:
-            return None
-        try:
-            return read_manifest(kind, bucket, key)
-        except Permanent as error:
-            raise Permanent(error.what, where=error.where, next_step="delete it and run the window again") from error
+        return read_manifest(kind, bucket, key) if key in there else None
 
     return WindowManifests(
         export=read(ExportManifest, own.manifest("export")),

@@ -32,7 +32,7 @@ from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window
 
-_LINES = 10_000
+LINES = 10_000
 """Frames are a whole number of these; nothing is written of them here."""
 
 
@@ -77,14 +77,14 @@ def read_source(
     counts = source_counts(query, schema, mapping, window)
     with ThreadPoolExecutor(1, thread_name_prefix="sample") as pool:
         asked = pool.submit(sample_rows, query, schema, window, subject.sample_size, seed, counts.total_rows)
-        unloader = Unloader(query, bucket, _mapped_columns(schema, mapping))
-        export = _export_manifest(schema, unloader.window(window, lambda: scratch + attempt_name()))
+        unloader = Unloader(query, bucket, mapped_columns(schema, mapping))
+        export = export_manifest(schema, unloader.window(window, lambda: scratch + attempt_name()))
         sample = asked.result()
     # What came to the source since the mapping was frozen is told by the schema check; here it has no place.
     stranger = bool(counts.unmapped)
     checks, digest = FrameChecks(export, mapping), PointDigest(window.start_ns, window.end_ns)
     said = _Said()
-    frame_rows = FrameSize(_LINES).rows(export.columns)
+    frame_rows = FrameSize(LINES).rows(export.columns)
     with closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames:
         for frame in frames:
             checks.check(frame)
@@ -103,7 +103,7 @@ def read_source(
     )
 
 
-def _mapped_columns(schema: TableSchema, mapping: Mapping) -> TableSchema:
+def mapped_columns(schema: TableSchema, mapping: Mapping) -> TableSchema:
     """The table with the columns that the mapping knows."""
     known = {*mapping.dimensions, *(field.column for field in mapping.fields)}
     always = (ColumnRole.TIMESTAMP, ColumnRole.MEASURE_NAME)
@@ -125,7 +125,7 @@ def only_mapped(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     )
 
 
-def _export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:
+def export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:
     """What an export's manifest would say; it is written nowhere."""
     return ExportManifest(
         database=schema.database,

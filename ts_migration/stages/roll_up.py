@@ -11,13 +11,15 @@ from typing import Literal
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
-from ts_migration.influxdb.buckets import find, set_retention
+from ts_migration.influxdb.buckets import find
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.retries import RetryPolicy, retrying
 from ts_migration.manifests import Manifest, Sha256, VerdictRecord, read_manifest
-from ts_migration.objects import ExportBucket, TablePlace
+from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import TableProof, WindowStatus, proof_of
 from ts_migration.stages.queries import TableQueries, ask_queries, queries_fingerprint
+from ts_migration.stages.retention_record import set_and_remember
+from ts_migration.stages.source_values import rewritten_in
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import QueryTooLarge, TimestreamQuery
@@ -104,7 +106,7 @@ def roll_up(
     proof = proof_of(config, job, bucket, there.id if there else "")
     _require_settled(job, proof)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(_source_totals, job, config.place(job), proof, bucket, query)
+        asked = pool.submit(_source_totals, config, job, proof, bucket, query)
         totals = retrying(lambda: _totals(job, target), policy)
         source = asked.result()
     verdicts = check_table(
@@ -116,9 +118,9 @@ def roll_up(
         catch_up_command(job),
     )
     verdicts += ask_queries(config, job, proof, bucket, target, query).verdicts
-    if job.retention_days and all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts):
-        seconds = job.retention_days * _DAY_S
-        retrying(lambda: set_retention(target, job.target_bucket, seconds), policy)
+    good = all(verdict.passed or verdict.severity == "WARN" for verdict in verdicts)
+    if job.retention_days and there is not None and good:
+        set_and_remember(bucket, config.place(job), target, there, job.retention_days * _DAY_S, policy)
     return MigratedManifest(
         database=job.source_database,
         table=job.source_table,
@@ -165,18 +167,22 @@ def _totals(job: MigrationJob, target: Target) -> TableTotals:
 
 
 def _source_totals(
-    job: MigrationJob, place: TablePlace, proof: TableProof, bucket: ExportBucket, query: TimestreamQuery
+    config: MigrationConfig, job: MigrationJob, proof: TableProof, bucket: ExportBucket, query: TimestreamQuery
 ) -> SourceTotals:
     windows = [window.window for window in proof.windows]
     rows = window_rows(query, job.source_database, job.source_table, windows)
+    rewritten = None
+    if config.validation_rules.reread_source:
+        same = [window for window, now in zip(proof.windows, rows, strict=True) if window.rows == now]
+        rewritten = {window.key for window in rewritten_in(config, job, same, query, bucket)}
     whole = Window(job.start_time, job.end_time)
     schema = describe(query, job.source_database, job.source_table)
     try:
-        mapping = frozen_mapping(job, place, bucket)
+        mapping = frozen_mapping(job, config.place(job), bucket)
         counted = series_counts(query, schema, mapping, whole, job.mapping.rewrite.active)
     except QueryTooLarge:
-        return SourceTotals(rows, None, None)
-    return SourceTotals(rows, counted.series, counted.with_fields)
+        return SourceTotals(rows, None, None, rewritten)
+    return SourceTotals(rows, counted.series, counted.with_fields, rewritten)
 
 
 def _status(job: MigrationJob, proof: TableProof, verdicts: tuple[VerdictRecord, ...]) -> RollUpStatus:

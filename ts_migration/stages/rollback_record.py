@@ -70,6 +70,8 @@ class RollbackManifest(Manifest):
     ranges: tuple[RangeRollback, ...]
     buckets_deleted: tuple[str, ...] = ()
     """Buckets that this tool had made and that held nothing afterwards."""
+    retention: str = ""
+    """What became of the retention that a roll-up had set on a bucket that was there before."""
     objects: int = 0
     """Objects of the export bucket that were deleted."""
     materializations: int = 0

@@ -105,8 +105,16 @@ def _manifest(job: MigrationJob, mapping: Mapping) -> TableManifest:
     )
 
 
-def _way_out(job: MigrationJob) -> str:
-    return f"put the old value back, or run `ts-migration reset {job.slug}` to begin the table anew"
+def _way_out(job: MigrationJob, found: TableManifest) -> str:
+    """A reset of this job; but where the jobs of a table have changed places, that would take another one's proof."""
+    reset = f"put the old value back, or run `ts-migration reset {job.slug}` to begin the table anew"
+    if found.job == job.job_name:
+        return reset
+    return (
+        f"if {found.job!r} is another job of this table: put the jobs back in the order in which they were begun, the "
+        f"first of them has this place in the export bucket, and nothing is lost; if {job.job_name!r} is its new name: "
+        f"{reset}"
+    )
 
 
 def _check_grid(job: MigrationJob, found: TableManifest, place: TablePlace, bucket: ExportBucket) -> None:
@@ -121,7 +129,7 @@ def _check_grid(job: MigrationJob, found: TableManifest, place: TablePlace, buck
             f"the table was begun with another grid: {'; '.join(changes)} (begun by job {found.job!r})",
             where=f"job {job.job_name!r}",
             allowed="the grid that it was begun with, and another end_time",
-            next_step=_way_out(job),
+            next_step=_way_out(job, found),
         )
     if job.end_time == found.range_end_ns:
         return
@@ -134,7 +142,7 @@ def _check_grid(job: MigrationJob, found: TableManifest, place: TablePlace, buck
             f"{iso(window.end_ns)}",
             where=f"job {job.job_name!r}",
             allowed="a later end_time, or one that only drops windows that were not begun",
-            next_step=_way_out(job),
+            next_step=_way_out(job, found),
         )
 
 
@@ -165,7 +173,7 @@ def _check_options(job: MigrationJob, found: TableManifest, schema: TableSchema)
         "the options of `mapping` differ from those that the table was begun with",
         where=f"job {job.job_name!r}",
         allowed="the mapping that is frozen in table.json: points already written follow it",
-        next_step=_way_out(job),
+        next_step=_way_out(job, found),
     )
 
 

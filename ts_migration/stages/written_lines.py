@@ -30,7 +30,7 @@ def lines_at(bucket: ExportBucket, converted: LineProtocolManifest, times: Itera
     wanted = sorted(set(times))
     if not wanted or not converted.points:
         return
-    members = [one for one in members_of(bucket, converted.members_key) if _holds(one, wanted)]
+    members = [one for one in members_of(bucket, converted) if _holds(one, wanted)]
     spelled = {str(time_ns).encode() for time_ns in wanted}
     # Times of other lengths are not looked for by their place in the line: those members are cut into lines.
     fixed = np.array(sorted(spelled), f"S{_DIGITS}") if all(len(one) == _DIGITS for one in spelled) else None

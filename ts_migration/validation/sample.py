@@ -119,37 +119,61 @@ def _faults(row: SampledRow, reading: "Reading") -> list[SampleFault]:
     ]
 
 
-def check_sample(reading: "Reading") -> Verdict:
-    """The share of sampled rows whose values are all in the bucket, bit for bit, against the threshold."""
+def check_sample(reading: "Reading", counted: Verdict) -> Verdict:
+    """The share of sampled rows whose values are all in the bucket, bit for bit, against the threshold.
+
+    Values that are missing within the tolerance on counts are left out, as they are for the checksum: else the same
+    bucket would pass or fail by whether a missing row was drawn. What is there and differs always counts.
+
+    Args:
+        reading: both sides.
+        counted: the verdict of record_count, which tells whether a tolerance was used.
+    """
     rows, found = reading.source.sample, reading.target.sample
     lines: list[str] = []
-    agreeing = 0
+    agreeing = tolerated = 0
+    may_be_missing = _may_be_missing(reading, counted)
     for row in rows:
         faults = [
             f"{value.point} at {iso(row.time_ns)}: Timestream has {value.value}, bucket "
             + (f"has {found[value.key, row.time_ns][1]}" if (value.key, row.time_ns) in found else "has nothing")
             for value in (fault.value for fault in _faults(row, reading))
         ]
+        there = sum((value.key, row.time_ns) in found for value in row.values)
+        only_missing = may_be_missing and len(faults) == len(row.values) - there
+        tolerated += bool(faults) and only_missing
         agreeing += not faults
         lines += faults
     nothing = bool(reading.source.values) and not rows and not reading.source.sample_quarantined
-    share = agreeing / len(rows) if rows else 1.0
+    compared = len(rows) - tolerated
+    share = agreeing / compared if compared else 1.0
     passed = share >= reading.sample_threshold and not nothing
     if nothing:
         lines = ["Timestream has rows in the window, but returned none for the sample"]
     if reading.source.sample_quarantined:
         lines.append(f"{reading.source.sample_quarantined:,} sampled rows are in the quarantine and were left out")
+    if tolerated:
+        lines.insert(0, f"{tolerated:,} sampled rows miss values within record_count_tolerance and were left out")
     return Verdict(
         check=Check.SAMPLE,
         passed=passed,
-        severity=Severity.WARN if passed and share < 1.0 else Severity.ERROR,
+        severity=Severity.WARN if passed and agreeing < len(rows) else Severity.ERROR,
         expected=f"{len(rows):,} rows asked again of Timestream",
         actual=f"{agreeing:,} of them in the bucket, bit for bit ({share:.2%})",
         difference=f"{len(rows) - agreeing:,} rows" if agreeing < len(rows) else "0",
         tolerance=f"accuracy at least {reading.sample_threshold:.2%}",
-        stage=None if share == 1.0 and not nothing else _stage(reading),
+        stage=None if agreeing == len(rows) and not nothing else _stage(reading),
         evidence=tuple(lines[:EVIDENCE_ROWS]),
     )
+
+
+def _may_be_missing(reading: "Reading", counted: Verdict) -> bool:
+    """Whether values are too few by count, within the tolerance, and no more of the sample than that are missing."""
+    if not counted.passed or counted.severity is not Severity.WARN:
+        return False
+    found, counts = reading.target.sample, reading.target.counts
+    missing = sum((value.key, row.time_ns) not in found for row in reading.source.sample for value in row.values)
+    return missing <= sum(max(0, count - counts.get(field, 0)) for field, count in reading.source.values.items())
 
 
 def _stage(reading: "Reading") -> Stage:

@@ -4,7 +4,7 @@ Pure functions of values; who asks for them is `stages.roll_up`.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -69,11 +69,14 @@ class SourceTotals:
         rows: rows of each window, in the windows' order.
         series: series that its rows make; None where it cannot tell in one query.
         with_fields: the same with their field keys.
+        rewritten: keys of windows with as many rows as were exported and other values; None where values were not read
+            again.
     """
 
     rows: Sequence[int]
     series: int | None
     with_fields: int | None
+    rewritten: Collection[str] | None = None
 
 
 def check_table(
@@ -209,16 +212,23 @@ def check_late_arrivals(
 ) -> VerdictRecord:
     """Rows of each window in Timestream now against the rows exported: what came late would be lost by a cutover.
 
-    A window that shrank is a warning: its rows expired or were deleted in Timestream, and the bucket keeps them.
+    So would what was written again with another value; no tolerance is for that. A window that shrank is a warning: its
+    rows expired or were deleted in Timestream, and the bucket keeps them.
     """
     off = [(now - window.rows, now, window) for window, now in zip(windows, source.rows, strict=True)]
     grown = sorted((each for each in off if each[0] > 0), key=lambda each: -each[0])
     shrunk = [each for each in off if each[0] < 0]
+    rewritten = [window for window in windows if window.key in (source.rewritten or ())]
     worst = max((more / now for more, now, _ in grown), default=0.0)
-    lines = [f"{catch_up} exports, loads and checks the windows that grew again"] if grown else []
+    lines = [f"{catch_up} exports, loads and checks those windows again"] if grown or rewritten else []
     lines += [
         f"window {window.key}: {window.rows:,} rows were exported, Timestream has {now:,} now: {more:,} came late"
         for more, now, window in grown
+    ]
+    lines += [
+        f"window {window.key}: {window.rows:,} rows were exported, Timestream has as many now and other values: "
+        "some were written again since"
+        for window in rewritten
     ]
     lines += [
         f"window {window.key}: {window.rows:,} rows were exported, Timestream has {now:,} now: expired by its "
@@ -230,16 +240,19 @@ def check_late_arrivals(
         for word, some in (("grew", grown), ("shrank", shrunk))
         if some
     ]
-    passed = worst <= tolerance
+    if rewritten:
+        told.append(f"{len(rewritten):,} window{'s hold' if len(rewritten) > 1 else ' holds'} other values")
+    passed = worst <= tolerance and not rewritten
+    read = "values not read again: reread_source is false" if source.rewritten is None else "all values read again"
     return _record(
         TableCheck.LATE_ARRIVALS,
         passed=passed,
         severity=Severity.WARN if told and passed else Severity.ERROR,
         expected=f"{sum(window.rows for window in windows):,} rows, as exported",
-        actual=f"{sum(source.rows):,} rows in Timestream now",
-        difference=", ".join(told) + (f"; next: {catch_up}" if grown else "") or "0",
+        actual=f"{sum(source.rows):,} rows in Timestream now ({read})",
+        difference=", ".join(told) + (f"; next: {catch_up}" if grown or rewritten else "") or "0",
         tolerance=f"{tolerance:.4%}" if tolerance else "0",
-        stage=Stage.EXPORT if grown else None,
+        stage=Stage.EXPORT if grown or rewritten else None,
         evidence=lines,
     )
 

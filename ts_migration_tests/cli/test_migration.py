@@ -29,6 +29,22 @@ def migrated(embedded_stack: EmbeddedStack) -> EmbeddedStack:
     return embedded_stack
 
 
+def test_the_exports_become_a_table_of_timestream_again_until_they_are_cleaned_up(migrated):
+    command = ("restore-export", "load_data job", "--into", "restored.load_data")
+    looked = migrated.run(*command, "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    assert "made     the table restored.load_data" in looked.stdout
+    unasked = migrated.run(*command)
+    assert (unasked.returncode, "the same with --yes" in unasked.stderr) == (2, True)
+    restored = migrated.run(*command, "--yes")
+    assert restored.returncode == 0, restored.stderr
+    assert "rows of 2 windows are in restored.load_data, proven by count" in restored.stdout
+    again = migrated.run(*command, "--yes")
+    assert (again.returncode, "written and proven" in again.stderr) == (0, False)
+    over = migrated.run("restore-export", "load_data job", "--into", "ons_energy_data.load_data", "--yes")
+    assert (over.returncode, "holds rows" in over.stderr) == (2, True)
+
+
 def test_a_second_execution_has_nothing_to_do_even_after_the_guides_cleanup(migrated):
     # aws s3 rm s3://your-export-bucket/timestream-export/ --recursive
     deleted = ExportBucket(migrated.s3(), migrated.variables["S3_EXPORT_BUCKET"]).delete_prefix(BULK_PREFIX)

@@ -231,6 +231,22 @@ def test_a_text_that_is_replaced_by_one_that_holds_it_is_replaced_once(world: Wo
     assert differences(before, world.state()) == {}
 
 
+def test_texts_that_overlap_are_replaced_at_once_and_one_that_would_be_left_is_refused(world: World):
+    """Where both begin the longer one wins; one that is found only inside another is never left in silence."""
+    kind = kind_of("cloudwatch_dashboard", world.clients)
+
+    def changed(texts: str) -> dict[str, str]:
+        config = world.config(f"type: cloudwatch_dashboard, dashboard: plants, replace: {{{texts}}}")
+        (action,) = config.cutover.actions
+        return {change.before: change.name for change in kind.changes(action)}
+
+    assert changed("us: eu, east: west") == {"us": "1 times", "east": "1 times"}
+    # Swapped: one after the other would make both of them the same.
+    assert changed("region: title, title: region") == {"region": "1 times", "title": "1 times"}
+    with pytest.raises(Refused, match="'east' is in its body only where it overlaps another text"):
+        changed("east: west, us-east-1: eu-west-1")
+
+
 def test_a_reverse_that_is_killed_goes_on(world: World, monkeypatch: pytest.MonkeyPatch):
     chosen = actions(world)
     config, before = world.config(chosen["lambda"], chosen["rest uri"], chosen["secret"]), world.state()

@@ -110,6 +110,24 @@ class Dagit:
 
         return await_value(look, f"run {run_id} to end")
 
+    def status_of_backfill(self, backfill_id: str) -> str:
+        """Status of a backfill."""
+        text = "query($b:String!){partitionBackfillOrError(backfillId:$b){... on PartitionBackfill{status}}}"
+        return str(self.ask(text, b=backfill_id)["partitionBackfillOrError"]["status"])
+
+    def loading(self, backfill_id: str) -> str | None:
+        """Id of a run of a backfill that loads its window now."""
+        answer = self.ask(
+            """query($b:String!){partitionBackfillOrError(backfillId:$b){... on PartitionBackfill{
+            runs{runId stepStats{stepKey status}}}}}""",
+            b=backfill_id,
+        )["partitionBackfillOrError"]
+        for run in answer["runs"]:
+            for step in run["stepStats"]:
+                if "influxdb_bucket" in step["stepKey"] and step["status"] in (None, "IN_PROGRESS"):
+                    return str(run["runId"])
+        return None
+
     def runs_of_backfill(self, backfill_id: str) -> dict[str, str]:
         """Partition -> status, of the runs that a backfill has launched."""
         answer = self.ask(

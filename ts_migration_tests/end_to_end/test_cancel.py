@@ -3,6 +3,7 @@
 InfluxDB is slow, so that windows are at work for seconds. One story, for every command costs seconds.
 """
 
+import json
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.stack
 CONFIG = "cancelled.yaml"
 SLUG = "exchange-data-job"
 WINDOWS = ("--config", CONFIG, "--window", "2023-01-01..2023-03-01")
+VALIDATE = ("-m", "ts_migration.cli.main", "validate", "--config", CONFIG, "--parallel-jobs", "1")
 EXECUTE = ("-m", "ts_migration.cli.main", "execute", *WINDOWS)
 WAIT_S = 60
 
@@ -54,6 +56,9 @@ class Story:
     status_of_killed: "subprocess.CompletedProcess[str]"
     resumed: "subprocess.CompletedProcess[str]"
     last: "subprocess.CompletedProcess[str]"
+    monitored: "subprocess.CompletedProcess[str]"
+    status_while_checked: "subprocess.CompletedProcess[str]"
+    validation: Ended
 
 
 @pytest.fixture(scope="module")
@@ -96,24 +101,38 @@ def told(stack: EmbeddedStack) -> Story:
     assert stack.run("local", "faults", "clear").returncode == 0
     resumed = stack.run("execute", "--config", CONFIG, "--resume")
     last = stack.run("execute", "--config", CONFIG, "--resume")
+    slow = "influxdb slow --on *GET*/query* --delay 6"
+    assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
+    with start_command(*VALIDATE, cwd=stack.folder) as command:
+        job_id = await_step(stack, command, "checks", "validation-")
+        monitored = stack.run("monitor", "--auto-discover", "--json", "--max-duration", "1")
+        checked = stack.run("status", "--config", CONFIG)
+        validation = ended(stack, job_id, command, stack.run("execute", "--cancel-job", job_id).stdout)
+    assert stack.run("local", "faults", "clear").returncode == 0
     return Story(
         refused, running, cancelled, seconds, again, unknown, status, terminated, killed, status_of_killed, resumed,
-        last,
+        last, monitored, checked, validation,
     )  # fmt: skip
 
 
 def await_load(stack: EmbeddedStack, command: StartedCommand) -> str:
     """Wait until a window of a new job is being loaded; the job's id."""
+    return await_step(stack, command, "influxdb_bucket")
+
+
+def await_step(stack: EmbeddedStack, command: StartedCommand, step: str, kind: str = "") -> str:
+    """Wait until a run of a new job is at a step; the job's id, which begins with `kind`."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        assert command.poll() is None, "it ended before a window was loaded"
+        assert command.poll() is None, f"it ended before the step {step}"
         for run in unfinished(stack):
             with history(stack) as instance:
                 steps = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_START).records
-            if any("influxdb_bucket" in (each.event_log_entry.step_key or "") for each in steps):
-                return run.tags["ts_migration/job_id"]
+            found = run.tags["ts_migration/job_id"]
+            if found.startswith(kind) and any(step in (each.event_log_entry.step_key or "") for each in steps):
+                return found
         time.sleep(0.2)
-    raise AssertionError("no window was loaded")
+    raise AssertionError(f"no run came to the step {step}")
 
 
 def ended(stack: EmbeddedStack, job_id: str, command: StartedCommand, words: str) -> Ended:
@@ -182,3 +201,14 @@ def test_it_is_gone_on_with_until_it_is_done(story):
     assert "0 failed" in story.resumed.stdout
     assert story.last.returncode == 0
     assert "Nothing to resume" in story.last.stdout
+
+
+def test_a_validation_is_a_job_that_is_watched_and_cancelled_like_any_other(story):
+    update = json.loads(story.monitored.stdout.splitlines()[-1])
+    assert [(job["id"], job["state"]) for job in update["jobs"]] == [(story.validation.job_id, "running")]
+    assert story.validation.job_id.startswith(f"validation-{SLUG}-")
+    assert re.search(rf"{SLUG} .* running \(validate\) ", story.status_while_checked.stdout)
+    assert float(re.search(r"within ([\d.]+) s", story.validation.told)[1]) < 10
+    assert (story.validation.code, story.validation.unfinished) == (130, 0)
+    assert re.search(r"^state +cancelled$", story.validation.job.stdout, re.MULTILINE)
+    assert f"next: ts-migration validate --only {SLUG}" in story.validation.job.stderr

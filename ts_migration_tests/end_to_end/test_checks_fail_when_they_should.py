@@ -10,10 +10,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from isal import isal_zlib
 
 from ts_migration.errors import Permanent
 from ts_migration.manifests import LineProtocolManifest, LoadManifest, require_manifest
 from ts_migration.timestream.readings import sample_rows
+from ts_migration.validation.coverage_cells import coverage_of_cells
 from ts_migration.windows import iso
 from ts_migration_tests.end_to_end.proven_table import (
     EMPTY_SHARD,
@@ -36,6 +38,9 @@ RESERVE = "1082.6666666666667"
 SOURCE_GAP = "a gap of the source: no values on either side from 2023-02-05T19:30:00Z to 2023-02-12T19:30:00Z"
 WHOLE_ROW = f"load_mw={LOAD},reserve_mw={RESERVE},units=248i"
 """Itaipu's first row of February."""
+
+
+HISTOGRAM = "manifests/histogram.bin"
 
 
 @pytest.fixture(scope="module")
@@ -310,16 +315,47 @@ def test_exported_batches_that_nobody_looked_at_are_no_pass(table: ProvenTable) 
 def test_a_histogram_that_cannot_be_read_fails_the_coverage_and_is_the_conversions_to_make_again(
     table: ProvenTable, body: bytes | None
 ) -> None:
-    key = require_manifest(LineProtocolManifest, table.bucket, table.own.manifest("line_protocol"), "").coverage_key
+    histogram_of(table, None)
     if body is None:
-        table.bucket.delete(key)
+        table.bucket.delete(HISTOGRAM)
     else:
-        table.bucket.put(key, body)
+        table.bucket.put(HISTOGRAM, body)
 
     verdicts = table.verdicts()
 
     assert failed(verdicts) == {"coverage"}
     assert verdicts["coverage"].stage == "conversion"
+
+
+def test_a_histogram_with_a_cell_that_cannot_be_fails_the_coverage_too(table: ProvenTable) -> None:
+    histogram_of(table, {-1: 3})
+
+    verdicts = table.verdicts()
+
+    assert failed(verdicts) == {"coverage"}
+    assert verdicts["coverage"].stage == "conversion"
+
+
+def test_a_histogram_of_many_cells_is_read_from_its_object(table: ProvenTable) -> None:
+    cells = histogram_of(table, None)
+    table.bucket.put(HISTOGRAM, isal_zlib.compress(coverage_of_cells(cells).astype("<u4")))
+    table.delete(FIRST, FIRST + 1, plant="Itaipu")
+
+    verdict = table.verdicts()["coverage"]
+
+    assert (verdict.passed, verdict.stage) == (False, "load")
+    assert "3 values missing" in told(verdict)
+
+
+def histogram_of(table: ProvenTable, cells: dict[int, int] | None) -> dict[int, int]:
+    """Have the manifest hold these cells, or name the object; the cells that it held."""
+    converted, loaded = (table.own.manifest(stage) for stage in ("line_protocol", "load"))
+    found = require_manifest(LineProtocolManifest, table.bucket, converted, "")
+    changed = found.model_copy(update={"coverage_cells": cells, "coverage_key": "" if cells else HISTOGRAM})
+    changed.write(table.bucket, converted)
+    load = require_manifest(LoadManifest, table.bucket, loaded, "")
+    load.model_copy(update={"parent": changed.digest}).write(table.bucket, loaded)
+    return found.coverage_cells or {}
 
 
 def test_points_moved_to_another_time_bin_fail_the_coverage_though_every_count_is_equal(table: ProvenTable) -> None:

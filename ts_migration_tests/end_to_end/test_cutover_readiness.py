@@ -3,6 +3,7 @@
 One table is proven once. Each test shuts the gate in one way, looks, and mends it by the command that the gate names.
 """
 
+import time as clock
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ts_migration.aws import client
 from ts_migration.config import MigrationConfig, load_config
 from ts_migration.cutover.clients import CutoverClients
 from ts_migration.cutover.record import RECORD_KEY, cutover_record
@@ -21,8 +23,10 @@ from ts_migration.objects import ExportBucket
 from ts_migration.orchestration.catch_up import CatchUpResult, catch_up
 from ts_migration.orchestration.cutover_job import CUTOVER
 from ts_migration.orchestration.names import EXPORT_AGAIN_TAG, TableNames
-from ts_migration.orchestration.resources import current_environment
+from ts_migration.orchestration.resources import current_environment, target_of
+from ts_migration.orchestration.rollback import roll_back
 from ts_migration.orchestration.table_definitions import build_definitions
+from ts_migration.stages.placement import target_bucket_id
 from ts_migration_tests.embedded_stack import EmbeddedStack, clean_environment, configuration
 from ts_migration_tests.end_to_end.proven_table import SPEC, at, plant_rows
 
@@ -93,6 +97,26 @@ class Gate:
         """Rows that come to the source now."""
         rows = plant_rows().head(len(times)).with_columns(time=pl.Series([at(time) + 7 for time in times]))
         seed(self.stack.timestream_url, SPEC, rows)
+
+    def write_again(self, time: str, plant: str = "Itaipu", subsystem: str = "S", **values: float) -> None:
+        """The row of one plant and time, written to the source again with other values."""
+        client("timestream-write").write_records(
+            DatabaseName=SPEC.database,
+            TableName=SPEC.table,
+            Records=[
+                {
+                    "Dimensions": [{"Name": "plant", "Value": plant}, {"Name": "subsystem", "Value": subsystem}],
+                    "MeasureName": "metrics",
+                    "MeasureValueType": "MULTI",
+                    "MeasureValues": [
+                        {"Name": name, "Value": repr(value), "Type": "DOUBLE"} for name, value in values.items()
+                    ],
+                    "Time": str(at(time) + 1),
+                    "TimeUnit": "NANOSECONDS",
+                    "Version": clock.time_ns(),
+                }
+            ],
+        )
 
     def catch_up(self) -> CatchUpResult:
         def agree(change: Any) -> bool:
@@ -223,6 +247,23 @@ def test_a_row_that_comes_late_to_a_proven_window_shuts_until_catch_up(gate: Gat
     assert gate.open().run_key != before.run_key
 
 
+def test_a_row_written_again_with_other_values_is_met_by_the_last_look_before_the_switch_and_taken_in_by_catch_up(
+    gate: Gate,
+) -> None:
+    """One value is another, and three are gone: no count of rows tells."""
+    before = gate.open()
+    gate.write_again("2023-02-03", load_mw=1.5)
+
+    assert gate.shut().startswith("ready"), "a tick counts rows"
+    assert not gate.run("cutover").success, "all values are read again before anything is switched"
+    result = gate.catch_up()
+    assert result.ok
+    assert [one.jobs[0].ran for one in result.passes] == [1, 0], "what the source has no more is taken back, too"
+    gate.cursor = None
+    assert gate.open().run_key != before.run_key
+    assert gate.run("cutover").success
+
+
 def test_rows_at_or_after_the_end_shut_until_catch_up_moves_the_end(gate: Gate) -> None:
     """The end lies within March: that window grows, and April is new."""
     gate.write("2023-03-20", "2023-04-02")
@@ -245,6 +286,25 @@ def test_a_roll_up_whose_manifest_is_gone_shuts_until_it_is_made_again(gate: Gat
     assert (result.ok, result.passes[0].jobs[0].ran) == (True, 0)
     gate.cursor = None
     assert gate.open().run_key == before.run_key, "nothing was proven anew"
+
+
+def test_a_rollback_shuts_and_the_job_proven_again_in_the_same_bucket_is_asked_for_like_a_first_one(gate: Gate) -> None:
+    """Others' points keep the bucket, so that its id stays: nothing but what is done anew tells the proofs apart."""
+    before = gate.open()
+    assert gate.run("cutover", tags=before.tags).success
+    gate.cursor = before.run_key
+    assert gate.shut().startswith("ready, and the cutover was requested for this proof")
+    job, target = gate.config.migration_jobs[0], target_of(current_environment())
+    target.request("POST", "/api/v2/write", {"org": target.org, "bucket": job.target_bucket}, body=b"others value=1")
+    held = target_bucket_id(job, target)
+
+    record = roll_back(gate.config, current_environment(), job, gate.bucket, config_path=gate.path, reason="test")
+
+    assert (record.state, record.buckets_deleted) == ("done", ())
+    assert "windows that are not migrated" in gate.shut()
+    gate.migrate(*job.grid.keys)
+    assert target_bucket_id(job, target) == held
+    assert gate.open().run_key != before.run_key
 
 
 def test_a_mapping_that_is_not_the_one_that_the_table_was_begun_with_shuts(gate: Gate) -> None:

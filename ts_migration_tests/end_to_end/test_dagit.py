@@ -5,6 +5,7 @@ windows of `dams` are run by themselves. What a run does with a window is tested
 sees and may rely on.
 """
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
 from ts_migration.stages.proof import proof_of
 from ts_migration_tests.embedded_stack import DATABASE, EmbeddedStack, run_command
 from ts_migration_tests.end_to_end.dagit import Dagit, await_value, dagster_dev
+from ts_migration_tests.end_to_end.history import history
 from ts_migration_tests.end_to_end.proven_table import ProvenTable, at, stack_with_plants
+from ts_migration_tests.infra.orchestrator_module import load_handler
 
 pytestmark = pytest.mark.stack
 
@@ -170,6 +173,45 @@ def test_a_backfill_with_spoiled_windows_is_rolled_up_only_after_they_are_mended
     (migrated,) = await_value(lambda: dagit.materializations(f"{PLANTS}/migrated") or None, "the roll-up")
     assert (migrated["status"], migrated["windows"], migrated["points"]) == ("proven", 3, 664)
     await_value(lambda: dagit.materializations("migration_report") or None, "the report")
+
+
+def test_the_orchestrators_lambda_rolls_a_table_back_by_a_job_that_dagit_shows(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By the backfill of the test above, of which two windows failed.
+    monkeypatch.setenv("DAGSTER_URL", scene.dagit.url)
+    monkeypatch.delenv("DAGSTER_HEADERS_SECRET_ARN", raising=False)
+    migration = {"tables": [{"table": PLANTS, "backfill": scene.backfill}]}
+    (launched,) = load_handler().handler({"action": "roll_back", "migration": migration})["rolled_back"]
+
+    assert scene.dagit.finish(launched["run"]) == "SUCCESS", scene.dagit.failures_of(launched["run"])
+    with history(scene.stack) as instance:
+        state = table_state(instance, TableNames(tuple(PLANTS.split("/"))), (JANUARY, FEBRUARY, MARCH))
+    assert not state.materialized and not state.green and not state.rolled_up
+    record = scene.plants.bucket.get_or_none(f"manifests/{PLANTS}/rollback.json")
+    assert record is not None and launched["run"].encode() in record and b'"state": "done"' in record
+
+
+def test_a_run_of_the_daemon_is_cancelled_with_its_backfill_within_seconds(scene: Scene) -> None:
+    dagit, stack = scene.dagit, scene.stack
+    slow = "influxdb slow --on *POST*/api/v2/write* --delay 20"
+    assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
+    try:
+        # Rolled back by the test above: every window is to be loaded again.
+        backfill = dagit.backfill([f"{PLANTS}/{asset}" for asset in STAGES], [JANUARY, FEBRUARY, MARCH])
+        run = await_value(lambda: dagit.loading(backfill), "a window of the backfill to be loaded")
+        answer = stack.run("execute", "--cancel-job", run)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        told = re.search(rf"{backfill}: cancelled, .* stopped within ([\d.]+) s", answer.stdout)
+        assert told and float(told[1]) < 10, answer.stdout
+        runs = dagit.runs_of_backfill(backfill)
+        assert set(runs.values()) == {"CANCELED"}
+        await_value(lambda: dagit.status_of_backfill(backfill) == "CANCELED" or None, "the daemon to end the backfill")
+        assert dagit.runs_of_backfill(backfill) == runs, "and no other run was launched"
+        again = stack.run("execute", "--cancel-job", backfill)
+        assert (again.returncode, "it had ended before: canceled" in again.stderr) == (1, True), again.stderr
+    finally:
+        stack.run("local", "faults", "clear")
 
 
 @pytest.mark.parametrize("servers", ["none_named", "all_down"])

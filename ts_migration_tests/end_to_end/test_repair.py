@@ -18,11 +18,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ts_migration.errors import Refused
 from ts_migration.local.timestream.seed import seed
+from ts_migration.manifests import LineProtocolManifest
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.worker import Worker
 from ts_migration.reporting.results import WindowResult, results_of
+from ts_migration.stages.damage import set_aside
 from ts_migration.stages.proof import proof_of
 from ts_migration.windows import Window
 from ts_migration_tests.embedded_stack import DATABASE, EmbeddedStack
@@ -293,6 +296,50 @@ def test_the_command_that_validate_names_mends_the_window_and_tells_what_it_did(
     assert "now: proven" in mended.stdout
     assert "plants: 1 of 1 windows mended" in mended.stdout
     assert repaired.stack.run("repair").stdout == "plants: nothing to repair (6 proven)\n"
+
+
+def test_a_manifest_that_cannot_be_read_is_set_aside_and_made_again(repaired: Repaired) -> None:
+    place, bucket = repaired.table.config.place(repaired.table.job), repaired.table.bucket
+    export, load = place.window(UNTOUCHED).manifest("export"), place.window(LATE).manifest("load")
+    broken = {key: bucket.get(key)[:-30] for key in (export, load)}
+    for key, body in broken.items():
+        bucket.put(key, body)
+    refused = repaired.stack.run("execute")
+    assert refused.returncode == 2
+    assert "or have `ts-migration repair` set a window's manifest aside" in refused.stderr
+
+    told = repaired.stack.run("repair", "--dry-run")
+    mended = repaired.stack.run("repair")
+
+    assert f"plants: window {UNTOUCHED}: damaged: export.json cannot be read" in told.stdout
+    assert f"plants: window {LATE}: damaged: load.json cannot be read" in told.stdout
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    aside = "could not be read and was set aside"
+    assert f"done: export.json {aside}; exported, converted and loaded again; checked again" in mended.stdout
+    assert f"done: load.json {aside}; loaded again; checked again" in mended.stdout
+    kept = {
+        bucket.get(found.key)
+        for key in (UNTOUCHED, LATE)
+        for found in bucket.list(place.window(key).proof + "damaged/")
+    }
+    assert kept == set(broken.values())
+    assert repaired.stack.run("repair").stdout == "plants: nothing to repair (6 proven)\n"
+
+
+def test_an_export_that_cannot_be_read_stays_where_the_source_has_lost_rows(repaired: Repaired) -> None:
+    table = repaired.table
+    place, window = table.config.place(table.job).window(LATE), table.job.grid.window(LATE)
+    export, converted = (table.bucket.get(place.manifest(stage)) for stage in ("export", "line_protocol"))
+    told = LineProtocolManifest.model_validate_json(converted)
+    told.model_copy(update={"rows": told.rows + 1}).write(table.bucket, place.manifest("line_protocol"))
+    table.bucket.put(place.manifest("export"), b"{")
+
+    with pytest.raises(Refused, match="would lose the others"):
+        set_aside(table.job, window, place, table.bucket, table.query)
+
+    assert table.bucket.get(place.manifest("export")) == b"{"
+    table.bucket.put(place.manifest("export"), export)
+    table.bucket.put(place.manifest("line_protocol"), converted)
 
 
 @pytest.mark.parametrize("made_anew", [False, True], ids=["dropped", "made_anew"])

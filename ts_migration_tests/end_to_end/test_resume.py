@@ -51,13 +51,9 @@ def exporting(objects: Objects) -> bool:
 
 
 def converting(objects: Objects) -> bool:
-    """A window's parts or its histogram are there, its manifest is not."""
+    """A window's parts are there, its manifest is not."""
     return any(
-        (
-            objects.path(day, "export").with_name("coverage.bin").is_file()
-            or any((objects.bulk / day / "line-protocol").glob("*"))
-        )
-        and not objects.has(day, "line_protocol")
+        any((objects.bulk / day / "line-protocol").glob("*")) and not objects.has(day, "line_protocol")
         for day in DAYS[1:]
     )
 

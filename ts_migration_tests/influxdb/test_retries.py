@@ -19,6 +19,19 @@ def test_a_delay_is_jittered_below_a_ceiling_that_doubles(retry: int, base: floa
     assert 0 <= delay <= min(LONGEST_DELAY_S, base * 2.0 ** min(retry, 30))
 
 
+@given(st.integers(1, 10), st.floats(0.001, 60), st.integers())
+def test_a_server_is_not_given_up_before_what_the_policy_waits_on_the_average(
+    attempts: int, base: float, seed: int
+) -> None:
+    policy, chance = RetryPolicy(attempts, base), random.Random(seed)
+    waited = 0.0
+    for retry in range(attempts):
+        waited += policy.delay_s(retry, None, chance, waited)
+
+    assert waited >= policy.patience_s * (1 - 1e-9)
+    assert policy.patience_s == sum(min(LONGEST_DELAY_S, base * 2.0**retry) for retry in range(attempts)) / 2
+
+
 def test_the_servers_wish_is_a_lower_bound_up_to_five_minutes() -> None:
     chance = random.Random(1)
     assert RetryPolicy(3, 0.0).delay_s(0, 7.5, chance) == 7.5

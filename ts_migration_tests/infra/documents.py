@@ -28,6 +28,7 @@ INPUTS: dict[str, Any] = {
     "region": REGION,
     "account": ACCOUNT,
     "tables": ["ons_energy_data/load_data", "ons_energy_data/*", "other/exchange"],
+    "restored_tables": ["restored/*"],
     "bucket": BUCKET,
     "topic": TOPIC,
     "function": FUNCTION,

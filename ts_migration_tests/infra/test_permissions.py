@@ -75,13 +75,19 @@ def test_every_stage_of_the_page_has_its_policies():
     assert named | {"key"} == set(documents().policies)
 
 
-@pytest.mark.parametrize("stage", ["preflight", "export", "validation"])
+@pytest.mark.parametrize("stage", ["preflight", "export", "validation", "restore"])
 def test_every_stage_that_unloads_may_do_all_that_an_unload_needs(stage):
     policy, table = (
         documents().policies[stage],
-        "arn:aws:timestream:us-east-1:123456789012:database/other/table/exchange",
+        "arn:aws:timestream:us-east-1:123456789012:database/"
+        f"{'restored' if stage == 'restore' else 'other'}/table/exchange",
     )
-    folder = {"preflight": "_probe", "export": "other/exchange/w/export", "validation": "@checks/c"}[stage]
+    folder = {
+        "preflight": "_probe",
+        "export": "other/exchange/w/export",
+        "validation": "@checks/c",
+        "restore": "@checks/r",
+    }[stage]
     (needed,) = [names(actions) for statement, actions, _ in rows("Timestream's statements") if statement == "`UNLOAD`"]
     for action in needed:
         resource = table if action.startswith("timestream:") else f"{BUCKET}/timestream-export/{folder}/1"
@@ -119,6 +125,8 @@ def test_no_policy_allows_all_actions_or_all_resources_where_the_service_knows_a
         ("validation", "s3:DeleteObject", "timestream-export/@checks/c/export/1", True),
         ("preflight", "s3:PutObject", "manifests/grid/load/table.json", False),
         ("export", "s3:PutObject", "reports/r.html", False),
+        ("restore", "s3:DeleteObject", "timestream-export/grid/load/w/export/1", False),
+        ("restore", "s3:DeleteObject", "timestream-export/@checks/c/export/1", True),
     ],
 )
 def test_a_stage_may_change_its_own_objects_and_no_others(stage, action, key, expected):

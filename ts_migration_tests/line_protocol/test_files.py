@@ -14,7 +14,10 @@ from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.files import PartsWriter, check_part, members_of, read_members
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.members import Member, check, compressor, decompressed, read_index, runs
+from ts_migration.manifests import LineProtocolManifest
 from ts_migration.objects import ExportBucket
+from ts_migration.windows import Window
+from ts_migration_tests.stages.manifests import window_manifests
 
 PREFIX = "timestream-export/d/t/w/line-protocol/"
 MAPPING = Mapping(
@@ -43,8 +46,17 @@ def written(
     with PartsWriter(bucket, PREFIX, batch_size, level, part_bytes) as writer:
         for batch in batches:
             writer.add(batch)
-        bucket.put(PREFIX + "members.json", writer.finish())
+        if (index := writer.finish()) is not None:
+            bucket.put(PREFIX + "members.json", index)
     return writer
+
+
+def manifest_of(writer: PartsWriter, members_key: str) -> LineProtocolManifest:
+    """What `members_of` reads of a manifest."""
+    made = window_manifests(Window(0, 10**9, "w")).converted
+    assert made
+    told = {"parts": tuple(writer.parts), "text_bytes": writer.text_bytes, "members_key": members_key}
+    return made.model_copy(update=told)
 
 
 @pytest.mark.parametrize("level", range(10))
@@ -68,7 +80,7 @@ def test_a_member_is_one_request_of_at_most_batch_size_lines_cut_on_line_ends(bu
 
 def test_the_index_says_where_every_member_lies(bucket: ExportBucket) -> None:
     writer = written(bucket, encoded(1000), batch_size=10, part_bytes=2_000)
-    members = members_of(bucket, PREFIX + "members.json")
+    members = members_of(bucket, manifest_of(writer, PREFIX + "members.json"))
     assert len(writer.parts) > 3
     assert list(members) == writer.members
     for part in writer.parts:
@@ -98,9 +110,19 @@ def test_a_part_of_several_transfer_chunks_arrives_whole(bucket: ExportBucket) -
     assert zlib.crc32(bucket.get(writer.parts[0].key)) == writer.parts[0].crc32
 
 
-def test_no_lines_make_no_part_and_an_empty_index(bucket: ExportBucket) -> None:
-    assert written(bucket, encoded(0), batch_size=10).parts == []
-    assert members_of(bucket, PREFIX + "members.json") == ()
+@pytest.mark.parametrize("rows", [0, 10])
+def test_at_most_one_member_needs_no_index(bucket: ExportBucket, rows: int) -> None:
+    writer = written(bucket, encoded(rows), batch_size=10)
+    assert [found.key for found in bucket.list(PREFIX)] == [part.key for part in writer.parts]
+    members = members_of(bucket, manifest_of(writer, ""))
+    assert list(members) == writer.members
+    assert sum(member.lines for member, _ in read_members(bucket, members)) == rows
+
+
+def test_several_members_without_an_index_are_refused(bucket: ExportBucket) -> None:
+    writer = written(bucket, encoded(20), batch_size=10)
+    with pytest.raises(Permanent, match="no index"):
+        members_of(bucket, manifest_of(writer, ""))
 
 
 def test_a_changed_byte_of_a_part_is_noticed_and_named(bucket: ExportBucket) -> None:
@@ -120,7 +142,7 @@ def test_a_missing_part_is_missing_and_a_missing_index_too(bucket: ExportBucket)
     with pytest.raises(Missing):
         list(read_members(bucket, writer.members))
     with pytest.raises(Missing):
-        members_of(bucket, PREFIX + "nowhere.json")
+        members_of(bucket, manifest_of(writer, PREFIX + "nowhere.json"))
 
 
 def test_a_text_of_another_length_than_the_index_says_is_refused() -> None:

@@ -133,18 +133,19 @@ def field_text(key: str, field_type: str, value: Any) -> str:
     return f"{spelled(key, ',= ')}={text}"
 
 
-PROBE, _NEXT = ' ,="=\n,', "next,a=1 f=1i 2"
-_NEXT_POINT = ("next", (("a", "1"),), 2, (("f", "integer", 1),))
+PROBE = ' ,="=\n,'
 
 
 def reads_back(measurement: str, tags: dict[str, str], fields: list[tuple[str, str, Any]], time_ns: int = 1) -> bool:
     """Whether a line, before another one, reads back as what it should say, and is found again by a query."""
     texts = ",".join(field_text(*each) for each in fields)
-    body = f"{head_of(measurement, tags)} {texts} {time_ns}\n{_NEXT}\n".encode()
+    other = "other" if measurement == "next" else "next"  # types are of a measurement's fields: one that shares none
+    body = f"{head_of(measurement, tags)} {texts} {time_ns}\n{other},a=1 f=1i 2\n".encode()
+    following = (other, (("a", "1"),), 2, (("f", "integer", 1),))
     told = [(key, kind, bits(float(value)) if kind == "float" else value) for key, kind, value in fields]
     point = (measurement, tuple(sorted(tags.items())), time_ns, tuple(sorted(told)))
     outcome = write(body)
-    return outcome.status == 204 and len(outcome.rows) == 2 and parsed(body) == [point, _NEXT_POINT]
+    return outcome.status == 204 and len(outcome.rows) == 2 and parsed(body) == [point, following]
 
 
 @cache

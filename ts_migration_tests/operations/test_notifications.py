@@ -65,6 +65,46 @@ def opened(account: Account, warned: list[str] | None = None, **settings: Any) -
     )  # fmt: skip
 
 
+def test_how_far_it_is_is_told_at_the_pace_of_status_lines_where_events_ask_for_it(account: Account) -> None:
+    asked = NotificationSettings(events=("started", "status"))
+    with Notifications(asked, MetricSettings(), account.topic, pace=1, region=REGION) as told:
+        told.started("load-1", {"load": 4})
+        told.window("load-1", figures(points=50))
+        told.window("load-1", figures("2023-02-01", ok=False, error="no answer"))
+        time.sleep(2.5)
+    heard = [json.loads(each["Message"]) for each in account.heard]
+    assert [each["event"] for each in heard][:2] == ["started", "status"]
+    status = heard[1]
+    assert (status["done"], status["windows"], status["failed"], status["points"]) == (2, 4, 1, 50)
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, None),
+        ({"events": ("ended",)}, None),
+        ({"events": ("ended", "status")}, 45),
+        ({"status_interval": 600}, 600),
+        ({"events": ("status",), "status_interval": 600}, 600),
+    ],
+)
+def test_status_messages_are_sent_only_where_they_are_asked_for(settings: dict[str, Any], seconds: int | None) -> None:
+    assert NotificationSettings(**settings).status_every(45) == seconds
+
+
+def test_status_messages_that_nobody_takes_are_one_warning(account: Account) -> None:
+    warned: list[str] = []
+
+    def nobody(*_: Any) -> Any:
+        raise OSError("no route")
+
+    asked = NotificationSettings(events=("status",))
+    with Notifications(asked, MetricSettings(), account.topic, pace=1, aws=nobody, warn=warned.append) as told:
+        told.started("load-1", {"load": 4})
+        time.sleep(3.2)
+    assert len(warned) == 1 and "the migration goes on" in warned[0]
+
+
 def test_a_hundred_failed_windows_are_few_messages_and_all_of_them_are_named(account: Account) -> None:
     with opened(account) as told:
         for number in range(100):

@@ -6,11 +6,12 @@ By the events of real runs, over stages that follow a script; the whole-table ch
 import dagster as dg
 import pytest
 
-from ts_migration.cutover.readiness import Lack
+from ts_migration.cutover.readiness import Lack, Reason
 from ts_migration.errors import Permanent
 from ts_migration.orchestration import table_assets, window_checks
 from ts_migration.orchestration.check_reasons import check_reasons
 from ts_migration.orchestration.names import TABLE_CHECKS
+from ts_migration.orchestration.readiness import _once
 from ts_migration.stages.roll_up import MigratedManifest
 from ts_migration_tests.orchestration.scripted import FEBRUARY, JANUARY, MARCH, Script
 from ts_migration_tests.stages.manifests import verdict
@@ -161,3 +162,11 @@ def test_a_check_of_the_whole_table_that_gave_no_verdict_shuts(gate: Gate) -> No
     gate.roll_up(left_out="cardinality")
 
     assert [lack for lack, *_ in gate.lacks] == [Lack.TABLE_NOT_CHECKED]
+
+
+def test_a_check_of_the_whole_table_that_failed_is_told_once_with_what_was_expected() -> None:
+    by_dagster = Reason(Lack.TABLE_FAILED, "load", 1, "totals", "ts-migration validate")
+    by_manifest = Reason(Lack.TABLE_FAILED, "load", 1, "totals: expected 60 values, found 59", "ts-migration validate")
+    other = Reason(Lack.TABLE_FAILED, "exchange", 1, "totals", "ts-migration validate")
+    windows = [Reason(Lack.FAILED, "load", 2, "window 1", "x"), Reason(Lack.OPEN, "load", 2, "window 1", "x")]
+    assert _once([by_dagster, *windows, other, by_manifest]) == [by_manifest, *windows, other]

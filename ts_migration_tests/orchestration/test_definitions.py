@@ -82,7 +82,7 @@ def test_two_jobs_of_one_table_have_keys_and_jobs_of_their_own() -> None:
         "cutover",
         *(
             f"{what}_grid__load__{name}"
-            for what in ("migrate", "check", "roll_up")
+            for what in ("migrate", "check", "roll_up", "roll_back")
             for name in ("the_early_one", "late")
         ),
     }

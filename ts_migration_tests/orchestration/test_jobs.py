@@ -5,7 +5,7 @@ import socket
 import dagster as dg
 import pytest
 
-from ts_migration.errors import Missing
+from ts_migration.errors import Missing, Refused
 from ts_migration.orchestration.cancellation import cancel, named
 from ts_migration.orchestration.job_heart import beat
 from ts_migration.orchestration.job_ids import job_id_of
@@ -26,10 +26,12 @@ from ts_migration.orchestration.names import JOB_ID_TAG, PARTITION_TAG
 EXECUTION = "migration-20261122t1015-3f2a"
 
 
-def begun(instance: dg.DagsterInstance, slug: str = "load", host: str = "elsewhere") -> JobRecord:
+def begun(
+    instance: dg.DagsterInstance, slug: str = "load", host: str = "elsewhere", command: str = "execute"
+) -> JobRecord:
     """A job that runs on another machine."""
     job_id = job_id_of(EXECUTION, slug)
-    begin = JobBegin(job_id, EXECUTION, "execute", slug, f"grid.{slug}", slug, f"grid/{slug}", "/c.yaml", 9, host=host)
+    begin = JobBegin(job_id, EXECUTION, command, slug, f"grid.{slug}", slug, f"grid/{slug}", "/c.yaml", 9, host=host)
     tell_begun(instance, begin)
     beat(instance, EXECUTION)
     return job_record(instance, job_id)
@@ -104,3 +106,23 @@ def test_cancelling_what_has_ended_changes_nothing(instance):
     (done,) = cancel(instance, named(instance, record.job_id), by="a test")
     assert (done.was, done.was_over) == ("succeeded", True)
     assert len(job_records(instance)) == 1
+
+
+def test_a_rollback_that_runs_is_not_cancelled_for_points_would_be_gone(instance):
+    record = begun(instance, command="rollback")
+    with pytest.raises(Refused, match="`ts-migration rollback load` goes on with it"):
+        cancel(instance, named(instance, record.job_id), by="a test")
+    assert job_record(instance, record.job_id).stop_requested is None
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("execute", "ts-migration execute --only load"),
+        ("catch-up", "ts-migration execute --only load"),
+        ("validate", "ts-migration validate --only load"),
+        ("repair", "ts-migration repair --table load"),
+    ],
+)
+def test_every_kind_of_job_says_how_it_is_done_again(instance, command, again):
+    assert begun(instance, command=command).again == again

@@ -10,6 +10,7 @@ import pytest
 
 from ts_migration.cli.monitor import exit_code
 from ts_migration.errors import ExitCode, Missing, Permanent
+from ts_migration.orchestration import run_listing
 from ts_migration.orchestration.job_heart import beat
 from ts_migration.orchestration.job_progress import JobState
 from ts_migration.orchestration.job_record import JobBegin, JobEnd, tell_begun, tell_ended, tell_planned
@@ -67,6 +68,23 @@ def test_a_running_command_is_found_by_itself_and_its_windows_are_counted_as_the
     job = only(monitor)
     assert (job.state, job.done, job.over) == (JobState.SUCCEEDED, 3, True)
     assert exit_code((job,)) is ExitCode.OK
+
+
+def test_the_last_look_at_a_job_counts_all_its_windows_whatever_the_clocks_of_its_writers_said(
+    script: Script, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = Command(script, instance)
+    monitor = Monitor(instance)
+    command.run(JANUARY)
+    assert only(monitor).done == 1
+    # As if the machine of the other windows were a minute behind.
+    monkeypatch.setattr(run_listing, "OVERLAP", timedelta(minutes=-1))
+    command.run(FEBRUARY)
+    command.run(MARCH)
+    assert only(monitor).done == 1
+    command.end(JobEnd.SUCCEEDED)
+
+    assert only(monitor).done == 3
 
 
 def test_a_window_that_failed_is_told_with_its_reason_and_the_command_that_mends_it(

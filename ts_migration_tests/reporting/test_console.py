@@ -2,6 +2,7 @@
 
 import io
 import shlex
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -68,6 +69,12 @@ def test_a_proven_migration_needs_no_next_command() -> None:
     text = drawn(report(results(failed=False)))
     assert "All 2 windows of 1 table hold in InfluxDB exactly what Timestream holds" in " ".join(text.split())
     assert "Next:" not in text
+
+
+def test_one_window_is_said_in_the_singular() -> None:
+    one = proof(failed=False)
+    text = drawn(report(results_of([replace(one, windows=one.windows[:1])], "validation")))
+    assert "The 1 window of 1 table holds in InfluxDB exactly" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [60, 200])

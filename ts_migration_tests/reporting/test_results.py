@@ -157,6 +157,15 @@ def test_a_table_whose_windows_are_proven_is_failed_where_a_check_of_the_whole_t
     assert command(good, totals=totals) == "ts-migration validate --config 'my config.yaml' --only good"
 
 
+def test_a_table_that_fails_for_its_queries_alone_leads_to_the_queries() -> None:
+    good = replace(proof(failed=False), job="good")
+    queries, totals = verdict("query_equivalence", passed=False), verdict("totals", passed=False)
+    step = told(good, query_equivalence=queries).next_step
+    assert step is not None and step.command == "ts-migration queries --config 'my config.yaml' --only good"
+    assert "once that is right: ts-migration validate --config 'my config.yaml' --only good" in step.why
+    assert command(good, query_equivalence=queries, totals=totals).startswith("ts-migration validate")
+
+
 def test_a_warning_of_the_whole_table_that_did_not_pass_leaves_it_passed() -> None:
     good = replace(proof(failed=False), job="good")
     late = verdict("late_arrivals", passed=False, severity="WARN")

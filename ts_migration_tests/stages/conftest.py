@@ -1,5 +1,6 @@
 """The whole embedded stack for the tests of a session, and a migration of its own for each test."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.windows import Window, to_ns
 from ts_migration_tests.local.influxdb.embedded import running_influxdb
 from ts_migration_tests.local.s3 import running_s3, s3_client
-from ts_migration_tests.local.timestream.embedded import query_client, running_timestream
+from ts_migration_tests.local.timestream.embedded import query_client, running_timestream, write_client
 
 START = to_ns(datetime(2023, 1, 1, tzinfo=UTC))
 HOUR = 3_600_000_000_000
@@ -117,6 +118,21 @@ class Migration:
         """A row that comes to Timestream after all."""
         rows = plant_rows(1, name=plant).head(1).with_columns(time=pl.lit(time_ns))
         seed(self.stack.timestream_url, spec_of(self.job.source_table), rows)
+
+    def write_again(self, time_ns: int, load_mw: float) -> None:
+        """The first plant's row of a time, written to Timestream again with this value alone."""
+        record = {
+            "Dimensions": [{"Name": "plant", "Value": "Itaipu, 1"}, {"Name": "subsystem", "Value": "SE/CO"}],
+            "MeasureName": "metrics",
+            "MeasureValueType": "MULTI",
+            "MeasureValues": [{"Name": "load_mw", "Type": "DOUBLE", "Value": repr(load_mw)}],
+            "Time": str(time_ns),
+            "TimeUnit": "NANOSECONDS",
+            "Version": time.time_ns(),
+        }
+        write_client(self.stack.timestream_url).write_records(
+            DatabaseName="energy", TableName=self.job.source_table, Records=[record]
+        )
 
     def write(self, lines: str) -> None:
         """Spoil the bucket."""

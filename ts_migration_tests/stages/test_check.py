@@ -200,9 +200,7 @@ def test_a_value_changed_in_the_export_files_is_found_by_the_sample(stack: Stack
 
 
 def test_a_tolerated_missing_point_passes_and_is_not_proven(loaded: Migration) -> None:
-    rules = loaded.config.validation_rules.model_copy(
-        update={"record_count_tolerance": 0.02, "sample_accuracy_threshold": 0.9}
-    )
+    rules = loaded.config.validation_rules.model_copy(update={"record_count_tolerance": 0.02})
     loaded.config = loaded.config.model_copy(update={"validation_rules": rules})
     window = Window(START + 24 * HOUR, START + 24 * HOUR + 2)
     delete_points(loaded.stack.target, loaded.job.target_bucket, loaded.job.measurement, window)
@@ -261,7 +259,7 @@ def test_a_column_that_came_after_the_mapping_fails_the_windows_that_hold_values
 
 def tolerant(migration: Migration, tolerance: float = 0.01) -> Migration:
     rules = migration.config.validation_rules.model_copy(
-        update={"record_count_tolerance": tolerance, "sample_accuracy_threshold": 0.9}
+        update={"record_count_tolerance": tolerance, "sample_size": 1_000}
     )
     return Migration(migration.stack, migration.config.model_copy(update={"validation_rules": rules}))
 
@@ -279,13 +277,16 @@ def test_a_point_that_is_missing_within_the_tolerance_passes_with_its_number_and
     assert (missing.status, failed(missing)) == ("passed", set())
     counted, digest = verdict_of(missing, "record_count"), verdict_of(missing, "checksum")
     assert (counted.severity, digest.severity) == ("WARN", "WARN")
+    sample = verdict_of(missing, "sample")
+    assert (sample.severity, sample.difference) == ("WARN", "1 rows"), "all rows are drawn, and every one must agree"
+    assert sample.evidence[0] == "1 sampled rows miss values within record_count_tolerance and were left out"
     assert counted.difference == "+0 rows, +2 values (worst 0.4032%)"
     assert digest.difference == "2 missing, 0 extra, 0 changed values"
     assert failed(tolerant(migration, 0.001).check(0)) >= {"record_count", "checksum"}
 
     write(migration, "load_mw=-30,online=true", START + 2)
     moved = migration.check(0)
-    assert failed(moved) == {"checksum"}, "no count is off"
+    assert failed(moved) == {"checksum", "sample"}, "no count is off"
     assert "they moved" in verdict_of(moved, "checksum").evidence[0]
 
 
@@ -352,3 +353,5 @@ def test_the_retention_is_set_when_the_table_is_done(stack: Stack) -> None:
     assert find(stack.target, migration.job.target_bucket).retention_s == 0
     migration.roll_up()
     assert find(stack.target, migration.job.target_bucket).retention_s == 36500 * 86_400
+    # Nothing to set back: the bucket was made by the load, and goes with its points.
+    assert stack.bucket.get_or_none(migration.place.retention) is None

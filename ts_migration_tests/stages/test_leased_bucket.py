@@ -97,3 +97,17 @@ def test_the_lease_and_other_windows_are_always_asked_for(leased: LeasedBucket, 
         assert leased.get(key) == b"{}"
         leased.delete(key)
         assert plain.get_or_none(key) is None
+
+
+@pytest.mark.parametrize(("size", "asked"), [(256 * 1024, 0), (256 * 1024 + 1, 2)])
+def test_a_small_part_that_the_run_wrote_is_not_asked_for(leased: LeasedBucket, size: int, asked: int) -> None:
+    key, body = PLACE.line_protocol + "part-00000.lp.gz", bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    leased.upload(key, io.BytesIO(body))
+    assert leased.open(key).read() == body
+    assert leased.open(key, 5, 300).read() == body[5:305]
+    assert leased.client.calls["get_object"] == asked
+    leased.put(key, b"other")
+    assert leased.open(key).read() == b"other"
+    leased.delete(key)
+    with pytest.raises(Missing):
+        leased.open(key)

@@ -245,3 +245,47 @@ def test_nothing_is_deleted_before_every_window_is_looked_at(shared, monkeypatch
         roll_back(shared)
     assert deleted == []
     assert held(shared).values == before.values + 1
+
+
+def test_a_retention_that_the_roll_up_set_on_a_bucket_that_was_there_is_set_back(migration: Migration) -> None:
+    stack, name = migration.stack, migration.job.target_bucket
+    buckets.ensure(stack.target, name, 86_400)
+    _made_by_others(migration)
+    one = migration.changed(retention_days=36_500)
+    for index in (0, 1):
+        one.run(index)
+    one.roll_up()
+    assert _retention(one) == 36_500 * 86_400
+    record = roll_back(one)
+    assert _retention(one) == 0
+    assert record.retention == f"bucket {name!r} keeps points for ever again, as before the job"
+    assert stack.bucket.get_or_none(one.place.retention) is None
+
+
+def test_a_retention_that_somebody_has_set_since_stays(migration: Migration) -> None:
+    stack, name = migration.stack, migration.job.target_bucket
+    buckets.ensure(stack.target, name, 86_400)
+    _made_by_others(migration)
+    one = migration.changed(retention_days=36_500)
+    for index in (0, 1):
+        one.run(index)
+    one.roll_up()
+    buckets.set_retention(stack.target, name, 40_000 * 86_400)
+    record = roll_back(one)
+    assert _retention(one) == 40_000 * 86_400
+    assert "which somebody has set since" in record.retention
+
+
+def _retention(migration: Migration) -> int:
+    found = buckets.find(migration.stack.target, migration.job.target_bucket)
+    assert found is not None
+    return found.retention_s
+
+
+def _made_by_others(migration: Migration) -> None:
+    """Take the tool's mark off a bucket: it is then one that was there before."""
+    found = buckets.find(migration.stack.target, migration.job.target_bucket)
+    assert found is not None
+    body = b'{"description": "of somebody"}'
+    answer = migration.stack.target.request("PATCH", f"/api/v2/buckets/{found.id}", body=body)
+    assert answer.status == 200, answer

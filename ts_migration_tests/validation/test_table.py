@@ -107,7 +107,7 @@ def test_a_window_that_grew_fails_late_arrivals_and_the_command_that_mends_it_is
     assert (verdict.passed, verdict.severity, verdict.stage) == (False, "ERROR", "export")
     assert verdict.difference == f"1 window grew by 2 rows, 1 window shrank by 1 rows; next: {CATCH_UP}"
     assert verdict.evidence == (
-        f"{CATCH_UP} exports, loads and checks the windows that grew again",
+        f"{CATCH_UP} exports, loads and checks those windows again",
         "window 2023-02-01: 10 rows were exported, Timestream has 12 now: 2 came late",
         "window 2023-03-01: 10 rows were exported, Timestream has 9 now: expired by its retention or deleted since; "
         "the bucket keeps them",

@@ -122,11 +122,6 @@ WRONG = {
         "another number of values",
         "a#!~#f",
     ),
-    "floats that begin with their end": (
-        {b"a#!~#f": (0, [(5, 5, plain.block(0, plain.run_of_times(5, 1, 1, 0), b"\x10" + struct.pack(">Q", plain.END_OF_FLOATS)))])},
-        "another number of values",
-        "a#!~#f",
-    ),
     "a run without end": (
         {b"a#!~#f": (2, [(5, 6, plain.block(2, plain.run_of_times(5, 1, 2**60, 0), b"\x10\x01\x80"))])},
         "more than 1,000,000",
@@ -145,6 +140,35 @@ def test_a_file_that_is_not_what_its_index_says_is_refused_with_place_and_key(na
     assert refused.value.where.startswith("TSM file, offset ")
     assert key in refused.value.where
     assert refused.value.next_step
+
+
+NOW = plain.run_of_times(5, 1, 1, 0)
+MISCOUNTED = "another number of values"
+WRONG_PARTS = {
+    "floats that begin with their end": (0, NOW, b"\x10" + struct.pack(">Q", plain.END_OF_FLOATS) + b"\0", MISCOUNTED),
+    "bytes behind the end of floats": (0, NOW, plain.gorilla([bits(1.5)]) + b"\0", MISCOUNTED),
+    "floats in no encoding": (0, NOW, b"\x20" + plain.gorilla([bits(1.5)])[1:], "encoding that is not known"),
+    "a raw integer too many": (1, NOW, b"\x00" + bytes(16), MISCOUNTED),
+    "a packed integer too many": (1, NOW, b"\x10" + bytes(8) + plain.packed_word(15, [1]), MISCOUNTED),
+    "a run of integers too long": (1, NOW, b"\x20" + bytes(8) + b"\x02\x01", MISCOUNTED),
+    "integers in no encoding": (1, NOW, b"\x30" + bytes(8), "encoding that is not known"),
+    "booleans in no encoding": (2, NOW, b"\x20\x01\x80", "encoding that is not known"),
+    "a string too many": (3, NOW, b"\x10\x04\x0c\x01a\x01b", MISCOUNTED),
+    "a string that ends behind its block": (3, NOW, b"\x10\x02\x04\x05a", "end too early"),
+    "strings longer than memory": (3, NOW, b"\x10" + plain.varint(2**40) + b"\0", "no length that snappy can have"),
+    "strings that snappy does not know": (3, NOW, b"\x10\x04\xff\xff\xff\xff", "cannot be decompressed"),
+    "a divisor beyond 10^12": (2, b"\x2d" + NOW[1:], b"\x10\x01\x80", "a divisor that is not known"),
+    "times in no encoding": (2, b"\x30" + NOW[1:], b"\x10\x01\x80", "encoding that is not known"),
+    "a step of more than 64 bits": (2, NOW[:9] + b"\x80" * 9 + b"\x02\x01", b"\x10\x01\x80", "too early or too late"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_PARTS)
+def test_a_part_that_no_encoder_makes_is_refused_under_a_right_crc(name):
+    kind, times, values, what = WRONG_PARTS[name]
+    with pytest.raises(TsmDamaged, match=what.replace("^", ".")) as refused:
+        read_tsm(plain.file_of({b"a#!~#f": (kind, [(5, 5, plain.block(kind, times, values))])}))
+    assert "a#!~#f" in refused.value.where
 
 
 def test_a_gap_between_blocks_is_refused():

@@ -72,6 +72,8 @@ EVERY_TIME_ENCODING = {
     "one": ([5], 1),
     "packed": ([10**18 + 10**9 * place**2 for place in range(1000)], 1),
     "raw": ([-(2**63), -5, 2**63 - 1], 0),
+    "the longest step that is packed": ([0, 2**60 - 1, 2**60], 1),
+    "the shortest step that is not": ([0, 2**60, 2**60 + 1], 0),
 }
 
 
@@ -85,6 +87,18 @@ def test_times_take_the_encoding_that_a_server_would_choose(name):
 
 
 @pytest.mark.parametrize(
+    ("steps", "exponent"),
+    [([40, 120], 1), ([10**12, 3 * 10**12], 12), ([10**13, 2 * 10**13], 12), ([1500, 2500, 700], 2), ([15, 25], 0)],
+)
+def test_times_are_divided_by_the_greatest_power_of_ten_that_divides_all_steps(steps, exponent):
+    times = np.cumsum([7, *steps]).tolist()
+    file = b"".join(tsm_file([column_of(FieldKind.BOOLEAN, {b"m#!~#f": [(time, True) for time in times]})]))
+    header_crc_type_and_length = 5 + 4 + 1 + 1
+    assert file[header_crc_type_and_length] == 0x10 | exponent
+    assert read_tsm(file)[0].times.tolist() == times == walk(file)[b"m#!~#f"].blocks[0].times
+
+
+@pytest.mark.parametrize(
     ("values", "encoding"),
     [
         ([7] * 1000, 2),
@@ -93,6 +107,8 @@ def test_times_take_the_encoding_that_a_server_would_choose(name):
         ([2**63 - 1, 5, 7], 0),
         ([-(2**63), 2**63 - 1, -(2**63), 0], 0),
         ([place**2 for place in range(1000)], 1),
+        ([0, -(2**59), -(2**59) + 1], 1),
+        ([0, 2**59, 2**59 + 1], 0),
         ([2**63 - 1, 2**63 - 1 - 2**58, 2**63 - 1], 1),
     ],
 )

@@ -71,6 +71,18 @@ def test_strings_that_are_too_long_for_a_block_are_refused(monkeypatch):
         tsm_file([column_of(FieldKind.STRING, {KEY: [(time, b"x" * 30) for time in range(5)]})])
 
 
+def test_strings_before_a_slice_do_not_count(monkeypatch):
+    monkeypatch.setattr(layout, "MOST_STRING_BYTES", 100)
+    values = pa.array([b"x" * 200, b"a"], pa.large_binary())[1:]
+    assert tsm_file([column([KEY], [0, 1], [1], values, FieldKind.STRING)])
+
+
+def test_times_are_compared_across_slices_too(monkeypatch):
+    monkeypatch.setattr(layout, "_CHECKED", 2)
+    with pytest.raises(TsmUnwritable, match="there twice"):
+        tsm_file([column([KEY], [0, 4], [1, 2, 2, 3], np.arange(4))])
+
+
 def test_the_longest_key_is_written():
     assert tsm_file([column([b"m" * 65_530 + b"#!~#f"], [0, 1], [1], ONE)])
 

@@ -38,7 +38,7 @@ def prepared(source: Source, window: Window, **keys: Any) -> tuple[MigrationJob,
 
 
 def points_in(source: Source, manifest: LineProtocolManifest) -> list[Point]:
-    members = members_of(source.bucket, manifest.members_key)
+    members = members_of(source.bucket, manifest)
     bodies = read_members(source.bucket, members)
     return [point for member, body in bodies for point in parsed(decompressed(body, member))]
 
@@ -70,7 +70,8 @@ def test_every_row_of_the_source_arrives_in_the_parts_to_the_bit(source: Source)
     assert [part.lines for part in manifest.parts] == [24]
     assert manifest.parts[0].members == 3, "batch_size is 10"
     assert manifest.series == len({(point[0], point[1]) for point in points_in(source, manifest)})
-    assert source.bucket.get_or_none(manifest.coverage_key)
+    assert sum((manifest.coverage_cells or {}).values()) == manifest.expected.values
+    assert source.bucket.get_or_none(source.place.window(day(2).key).proof + "coverage.bin") is None
 
 
 def test_a_mixed_table_arrives_with_its_single_measures_by_name(source: Source) -> None:
@@ -227,7 +228,7 @@ def test_a_window_without_rows_is_converted_as_such(source: Source) -> None:
     job, mapping = prepared(source, day(9))
     manifest = convert_window(job, source.place, day(9), mapping, source.bucket)
     assert (manifest.rows, manifest.points, manifest.parts) == (0, 0, ())
-    assert members_of(source.bucket, manifest.members_key) == ()
+    assert members_of(source.bucket, manifest) == ()
 
 
 COLUMNS = {"plant": "varchar", "measure_name": "varchar", "time": "timestamp", "load": "double", "time_ns": "bigint"}

@@ -58,6 +58,14 @@ def test_another_grid_or_mapping_is_refused_with_the_way_out(table: Source, keys
         begun(table, **keys)
 
 
+def test_jobs_that_changed_places_are_not_told_to_reset_each_others_proof(table: Source) -> None:
+    begun(table, job_name="first")
+    with pytest.raises(Refused) as refused:
+        begun(table, job_name="second", window="month")
+    assert "if 'first' is another job of this table: put the jobs back in the order" in refused.value.next_step
+    assert "if 'second' is its new name: put the old value back" in refused.value.next_step
+
+
 def test_options_that_come_to_the_same_mapping_are_taken(table: Source) -> None:
     _, mapping = begun(table)
     assert begun(table, mapping="{measurement: t}")[1] == mapping

@@ -1,0 +1,99 @@
+"""Values of the source read again on real servers: a row that was written again is found, though no count differs."""
+
+import pytest
+
+from ts_migration.objects import CHECKS_PREFIX
+from ts_migration.stages import source_values
+from ts_migration.stages.proof import proof_of
+from ts_migration.stages.source_values import ExportedValues, rewritten_in, rewritten_windows
+from ts_migration.windows import Window
+from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows
+
+pytestmark = pytest.mark.stack
+
+FEBRUARY = START + 31 * 24 * HOUR
+
+
+@pytest.fixture
+def loaded(stack: Stack) -> Migration:
+    migration = new_migration(stack, plant_rows())
+    for index in (0, 1):
+        migration.run(index)
+    return migration
+
+
+def keys(migration: Migration) -> list[str]:
+    proof = proof_of(migration.config, migration.job, migration.stack.bucket)
+    stack = migration.stack
+    return [
+        each.key for each in rewritten_in(migration.config, migration.job, proof.windows, stack.query, stack.bucket)
+    ]
+
+
+def test_what_was_exported_and_not_written_since_is_the_same_and_nothing_is_left_in_the_bucket(
+    loaded: Migration,
+) -> None:
+    before = {found.key for found in loaded.stack.bucket.list("")}
+
+    assert keys(loaded) == []
+    assert {found.key for found in loaded.stack.bucket.list("")} == before
+
+
+def test_only_the_window_of_a_row_that_was_written_again_is_named(loaded: Migration) -> None:
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+
+    assert keys(loaded) == ["2023-02-01"]
+    assert not list(loaded.stack.bucket.list(CHECKS_PREFIX))
+
+
+def test_the_whole_table_is_not_proven_until_the_window_is_exported_again(loaded: Migration) -> None:
+    assert loaded.roll_up().status == "proven"
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+
+    rolled = loaded.roll_up()
+
+    (late,) = [verdict for verdict in rolled.verdicts if verdict.check == "late_arrivals"]
+    assert (rolled.status, late.passed, late.severity, late.stage) == ("failed", False, "ERROR", "export")
+    assert late.difference.startswith("1 window holds other values; next: `ts-migration catch-up --only ")
+    assert late.evidence[1].startswith(
+        "window 2023-02-01: 224 rows were exported, Timestream has as many now and other"
+    )
+
+
+def test_where_nobody_wants_the_values_read_again_the_check_says_that_they_were_not(loaded: Migration) -> None:
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+    rules = loaded.config.validation_rules.model_copy(update={"reread_source": False})
+    config = loaded.config.model_copy(update={"validation_rules": rules})
+
+    rolled = Migration(loaded.stack, config).roll_up()
+
+    (late,) = [verdict for verdict in rolled.verdicts if verdict.check == "late_arrivals"]
+    assert (rolled.status, late.passed) == ("proven", True)
+    assert late.actual == "472 rows in Timestream now (values not read again: reread_source is false)"
+
+
+def test_neighbours_are_read_together_up_to_so_many_rows_and_halved_where_they_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The digest of a stretch is the sum of its windows' modulo 2^64."""
+    lanes = [(2**64 - 1, 5), (3, 2**63), (7, 2**63 + 9), (1, 1)]
+    windows = [ExportedValues(Window(at, at + 10, str(at)), 4, 1, lanes[at // 10]) for at in (0, 10, 20, 30)]
+    apart = ExportedValues(Window(50, 60, "50"), 4, 1, (1, 2))
+    empty = ExportedValues(Window(40, 50, "40"), 0, 0, (0, 0))
+    read: list[tuple[int, int]] = []
+
+    def now(_subject: object, window: Window, *_: object) -> object:
+        read.append((window.start_ns, window.end_ns))
+        inside = [each for each in (*windows, apart) if window.start_ns <= each.window.start_ns < window.end_ns]
+        changed = [
+            ExportedValues(each.window, each.rows, each.quarantined, (0, 0)) if each.window.key == "20" else each
+            for each in inside
+        ]
+        return source_values._Sum.of(changed)
+
+    monkeypatch.setattr(source_values, "_values_now", now)
+
+    found = rewritten_windows(None, [apart, *windows, empty], None, None, stretch_rows=16)  # type: ignore[arg-type]
+
+    assert [window.key for window in found] == ["20"]
+    assert sorted(read) == [(0, 20), (0, 40), (20, 30), (20, 40), (30, 40), (50, 60)]
