@@ -20,6 +20,7 @@ from ts_migration.local.influxdb.storage.compaction import overlapping, sliced
 from ts_migration.local.influxdb.storage.field_types import FieldTypes, Judgement, PartialWrite, kept_columns
 from ts_migration.local.influxdb.storage.manifest import Manifest, read_manifest, write_manifest
 from ts_migration.local.influxdb.storage.records import Deleted, Written, decode, encode
+from ts_migration.local.influxdb.storage.restored_files import tag_for, tag_of, with_file
 from ts_migration.local.influxdb.storage.runs import FieldId, Part, PartColumn, Run, merge, without
 from ts_migration.local.influxdb.storage.segments import Segment, read_segment, write_segment
 from ts_migration.local.influxdb.storage.series_ids import SeriesIds
@@ -433,7 +434,7 @@ class Bucket:
             parts: points; their series are positions in `keys`.
         """
         self.flush()
-        tag = f"@{group.start}@{name}"
+        tag = tag_for(group, name)
         with self._maintenance, self._lock:
             own = [self._renumbered(part, keys) for part in parts]
             rank = self._ids.rank()
@@ -444,12 +445,8 @@ class Bucket:
                     fresh.append(self._write(measurement, run, tag))
                     for field, type_ in run.columns:
                         self._types.pin(group.start, measurement, field, type_)
-            old = [segment for segment in self._segments if tag_of(segment.path) == tag]
-            # In the place of the one that it replaces, for the order of files is that of their names.
-            later = (at for at, one in enumerate(self._segments) if one in old or _is_later(tag_of(one.path), tag))
-            at = next(later, len(self._segments))
-            left = [segment for segment in self._segments[at:] if segment not in old]
-            self._save([*self._segments[:at], *fresh, *left])
+            segments, old = with_file(self._segments, fresh, tag)
+            self._save(segments)
             for segment in old:
                 segment.path.unlink()
 
@@ -461,17 +458,6 @@ class Bucket:
                     self.delete_where(lambda _name, _tags: True, max(group.start, MIN_TIME_NS), group.end - 1)
                     self._types.forget(group.start)
                     self._groups.remove(group)
-
-
-def tag_of(path: Path) -> str:
-    """Shard group and name of the restored file that a segment is of, "" of any other segment."""
-    _, at, rest = path.name.removesuffix(".arrow").partition("@")
-    return at + rest
-
-
-def _is_later(tag: str, than: str) -> bool:
-    """Whether a restored file of the same shard group comes after another."""
-    return tag.rpartition("@")[0] == than.rpartition("@")[0] and tag > than
 
 
 def _outcome(judgement: Judgement, beyond_retention: int) -> PartialWrite | str | None:
