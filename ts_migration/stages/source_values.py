@@ -7,7 +7,7 @@ values, so that of a stretch is the sum of its windows'; only where they differ 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
@@ -16,10 +16,18 @@ from ts_migration.line_protocol.rewrites import say
 from ts_migration.line_protocol.tally import Tally
 from ts_migration.objects import CHECKS_PREFIX, ExportBucket
 from ts_migration.stages.proof import WindowProof
-from ts_migration.stages.range_source import LINES, RangeSubject, export_manifest, mapped_columns, only_mapped
+from ts_migration.stages.range_source import (
+    LINES,
+    RangeSubject,
+    export_manifest,
+    mapped_columns,
+    only_mapped,
+    unmapped_values,
+)
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
+from ts_migration.timestream.readings import new_column_values
 from ts_migration.timestream.unload import Unloader, attempt_name
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.hashing import MASK
@@ -41,21 +49,25 @@ class ExportedValues:
         rows: exported.
         quarantined: of them, rows that are no points.
         lanes: of the digest of all others.
+        quarantined_digest: of the rows that are no points; None where it is not known.
     """
 
     window: Window
     rows: int
     quarantined: int
     lanes: Lanes
+    quarantined_digest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Rows, rows kept out and digest of a stretch of time."""
+    """Rows, rows kept out and digest of a stretch of time, and values that the mapping has no place for."""
 
     rows: int
     quarantined: int
     lanes: Lanes
+    quarantined_digest: int | None
+    unmapped: int = 0
 
     @classmethod
     def of(cls, windows: Sequence[ExportedValues]) -> "_Sum":
@@ -63,7 +75,20 @@ class _Sum:
             sum(each.rows for each in windows),
             sum(each.quarantined for each in windows),
             (sum(each.lanes[0] for each in windows) & MASK, sum(each.lanes[1] for each in windows) & MASK),
+            _quarantined(windows),
         )
+
+    def differs(self, exported: "_Sum") -> bool:
+        """From what was exported. Quarantined rows of which no digest is known are told by their number alone."""
+        known = exported.quarantined_digest is not None
+        return exported != (self if known else replace(self, quarantined_digest=None))
+
+
+def _quarantined(windows: Sequence[ExportedValues]) -> int | None:
+    """Digest of the quarantined rows of windows; None where that of one is not known."""
+    digests = [each.quarantined_digest for each in windows if each.quarantined]
+    known = [digest for digest in digests if digest is not None]
+    return sum(known) & MASK if len(known) == len(digests) else None
 
 
 def rewritten_windows(
@@ -105,7 +130,7 @@ def rewritten_in(
     Windows that are not converted yet have no digest to compare with, and are left out: their checks have not run.
     """
     known = [
-        ExportedValues(each.window, each.rows, each.quarantined, each.exported_lanes)
+        ExportedValues(each.window, each.rows, each.quarantined, each.exported_lanes, each.quarantined_digest)
         for each in windows
         if each.exported_lanes is not None
     ]
@@ -141,7 +166,7 @@ def _differing(
     subject: RangeSubject, stretch: Sequence[ExportedValues], query: TimestreamQuery, bucket: ExportBucket
 ) -> list[ExportedValues]:
     window = stretch[0].window if len(stretch) == 1 else Window(stretch[0].window.start_ns, stretch[-1].window.end_ns)
-    if _values_now(subject, window, query, bucket) == _Sum.of(stretch):
+    if not _values_now(subject, window, query, bucket).differs(_Sum.of(stretch)):
         return []
     if len(stretch) == 1:
         return list(stretch)
@@ -157,16 +182,18 @@ def _values_now(subject: RangeSubject, window: Window, query: TimestreamQuery, b
     schema, mapping = subject.schema, subject.mapping
     digest = PointDigest(window.start_ns, window.end_ns)
     tally = Tally()
+    unmapped = new_column_values(query, schema, mapping, window)
     try:
         unloader = Unloader(query, bucket, mapped_columns(schema, mapping))
         export = export_manifest(schema, unloader.window(window, lambda: scratch + attempt_name()))
         frame_rows = FrameSize(LINES).rows(export.columns)
         with closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames:
             for frame in frames:
+                unmapped += unmapped_values(frame, mapping)
                 said = say(only_mapped(frame, mapping), mapping, subject.rewrite)
                 tally.count(len(frame), said)
                 for encoded in said.batches:
                     digest.add_frame(encoded.accepted, mapping)
     finally:
         bucket.delete_prefix(scratch)
-    return _Sum(tally.rows, tally.quarantined, digest.record().lanes)
+    return _Sum(tally.rows, tally.quarantined, digest.record().lanes, tally.quarantined_digest, unmapped)

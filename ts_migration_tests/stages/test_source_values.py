@@ -1,5 +1,6 @@
 """Values of the source read again on real servers: a row that was written again is found, though no count differs."""
 
+import polars as pl
 import pytest
 
 from ts_migration.objects import CHECKS_PREFIX
@@ -12,6 +13,8 @@ from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, ne
 pytestmark = pytest.mark.stack
 
 FEBRUARY = START + 31 * 24 * HOUR
+BACKSLASH = "Itaipu\\"
+"""No tag can end like this."""
 
 
 @pytest.fixture
@@ -40,15 +43,50 @@ def test_what_was_exported_and_not_written_since_is_the_same_and_nothing_is_left
 
 
 def test_only_the_window_of_a_row_that_was_written_again_is_named(loaded: Migration) -> None:
-    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, load_mw=0.1)
 
     assert keys(loaded) == ["2023-02-01"]
     assert not list(loaded.stack.bucket.list(CHECKS_PREFIX))
 
 
+def test_a_value_in_a_column_that_came_since_is_one_that_was_not_exported(loaded: Migration) -> None:
+    """The row's other values are as they were, and a window of a mapping that does not know the column reads none."""
+    time = FEBRUARY + 6 * HOUR + 1
+    row = plant_rows().filter(pl.col("time") == time, pl.col("plant") == "Itaipu, 1").row(0, named=True)
+    loaded.write_again(time, load_mw=row["load_mw"], price=7.5)
+
+    assert keys(loaded) == ["2023-02-01"]
+
+
+@pytest.fixture
+def quarantined(stack: Stack) -> Migration:
+    """Every row of one plant is quarantined."""
+    migration = new_migration(stack, plant_rows(name=BACKSLASH))
+    for index in (0, 1):
+        assert migration.run(index).status == "passed"
+    return migration
+
+
+def test_a_quarantined_row_that_was_written_again_is_found_too(quarantined: Migration) -> None:
+    assert keys(quarantined) == []
+    quarantined.write_again(FEBRUARY + 6 * HOUR + 1, BACKSLASH, load_mw=0.1)
+
+    assert keys(quarantined) == ["2023-02-01"]
+
+
+def test_windows_that_a_new_rewrite_rule_has_converted_again_are_not_taken_for_rewritten(
+    quarantined: Migration,
+) -> None:
+    """By the new rule the same rows have another digest; what reads them next is their conversion."""
+    rewrite = quarantined.job.mapping.rewrite.model_copy(update={"trailing_backslash": "drop"})
+    mapping = quarantined.job.mapping.model_copy(update={"rewrite": rewrite})
+
+    assert keys(quarantined.changed(mapping=mapping)) == []
+
+
 def test_the_whole_table_is_not_proven_until_the_window_is_exported_again(loaded: Migration) -> None:
     assert loaded.roll_up().status == "proven"
-    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, load_mw=0.1)
 
     rolled = loaded.roll_up()
 
@@ -61,7 +99,7 @@ def test_the_whole_table_is_not_proven_until_the_window_is_exported_again(loaded
 
 
 def test_where_nobody_wants_the_values_read_again_the_check_says_that_they_were_not(loaded: Migration) -> None:
-    loaded.write_again(FEBRUARY + 6 * HOUR + 1, 0.1)
+    loaded.write_again(FEBRUARY + 6 * HOUR + 1, load_mw=0.1)
     rules = loaded.config.validation_rules.model_copy(update={"reread_source": False})
     config = loaded.config.model_copy(update={"validation_rules": rules})
 
