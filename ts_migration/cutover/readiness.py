@@ -167,7 +167,8 @@ def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tupl
         )
     if arrivals.rewritten:
         first = arrivals.rewritten[0]
-        told = f"window {first.key}, {first.now:,} rows as exported, and other values"
+        fewer = "as exported" if first.now == first.exported else f"of {first.exported:,} exported ones"
+        told = f"window {first.key}, {first.now:,} rows {fewer}, and other values"
         reasons.append(Reason(Lack.REWRITTEN_ROWS, job.slug, len(arrivals.rewritten), told, command("catch-up", job)))
     if arrivals.new_end_ns is not None:
         since = "" if tail.first_ns is None else f"{iso(tail.first_ns)}"

@@ -6,15 +6,19 @@ values, so that of a stretch is the sum of its windows'; only where they differ 
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from ts_migration.config import MigrationConfig, MigrationJob
-from ts_migration.line_protocol.parquet import FrameSize, export_frames
+from ts_migration.line_protocol.encoder import TIME
+from ts_migration.line_protocol.parquet import SOURCE_TIME, FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rewrites import say
+from ts_migration.line_protocol.series import MEASURE_NAME
 from ts_migration.line_protocol.tally import Tally
-from ts_migration.objects import CHECKS_PREFIX, ExportBucket
+from ts_migration.manifests import ExportManifest, read_manifest
+from ts_migration.objects import CHECKS_PREFIX, ExportBucket, TablePlace
+from ts_migration.stages.gone_rows import new_rows
 from ts_migration.stages.proof import WindowProof
 from ts_migration.stages.range_source import (
     LINES,
@@ -122,19 +126,30 @@ def rewritten_in(
     config: MigrationConfig,
     job: MigrationJob,
     windows: Sequence[WindowProof],
+    counts: Sequence[int],
     query: TimestreamQuery,
     bucket: ExportBucket,
 ) -> tuple[Window, ...]:
     """The same of a job's windows, by its frozen mapping; none where the configuration wants no values read again.
 
-    Windows that are not converted yet have no digest to compare with, and are left out: their checks have not run.
+    Windows that are not converted yet have no digest to compare with, and are left out: their checks have not run. Of a
+    window that shrank, what is left is compared row by row with the export, as long as its files are there: what came
+    late, or was written again, is hidden by what has expired.
+
+    Args:
+        config, job: whose windows they are.
+        windows: of which Timestream may have other values than were exported.
+        counts: rows that Timestream has now in each of them. Those that grew are left out, for they are named already.
+        query, bucket: see `rewritten_windows`.
     """
+    found = list(zip(windows, counts, strict=True))
+    shrunk = [each.window for each, now in found if 0 < now < each.rows and each.exported_lanes is not None]
     known = [
         ExportedValues(each.window, each.rows, each.quarantined, each.exported_lanes, each.quarantined_digest)
-        for each in windows
-        if each.exported_lanes is not None
+        for each, now in found
+        if each.exported_lanes is not None and now == each.rows
     ]
-    if not config.validation_rules.reread_source or not known:
+    if not config.validation_rules.reread_source or not (known or shrunk):
         return ()
     subject = RangeSubject(
         describe(query, job.source_database, job.source_table),
@@ -142,7 +157,24 @@ def rewritten_in(
         job.target_bucket,
         job.mapping.rewrite.active,
     )
-    return rewritten_windows(subject, known, query, bucket)
+    changed = [window for window in shrunk if _has_new_rows(subject, config.place(job), window, query, bucket)]
+    return tuple(
+        sorted((*rewritten_windows(subject, known, query, bucket), *changed), key=lambda window: window.start_ns)
+    )
+
+
+def _has_new_rows(
+    subject: RangeSubject, place: TablePlace, window: Window, query: TimestreamQuery, bucket: ExportBucket
+) -> bool:
+    """Whether Timestream has a row now that was not exported as it is. False where the export's files are gone."""
+    exported = read_manifest(ExportManifest, bucket, place.window(window.key).manifest("export"))
+    if exported is None:
+        return False
+    if new_column_values(query, subject.schema, subject.mapping, window):
+        return True
+    with _exported_again(subject, window, query, bucket) as now:
+        columns = [name for name in now.columns if name not in (SOURCE_TIME, TIME, MEASURE_NAME)]
+        return bool(new_rows(columns, exported, now, bucket))
 
 
 def _stretches(windows: Sequence[ExportedValues], most: int) -> Iterator[list[ExportedValues]]:
@@ -178,14 +210,11 @@ def _differing(
 
 
 def _values_now(subject: RangeSubject, window: Window, query: TimestreamQuery, bucket: ExportBucket) -> _Sum:
-    scratch = f"{CHECKS_PREFIX}{attempt_name()}/"
     schema, mapping = subject.schema, subject.mapping
     digest = PointDigest(window.start_ns, window.end_ns)
     tally = Tally()
     unmapped = new_column_values(query, schema, mapping, window)
-    try:
-        unloader = Unloader(query, bucket, mapped_columns(schema, mapping))
-        export = export_manifest(schema, unloader.window(window, lambda: scratch + attempt_name()))
+    with _exported_again(subject, window, query, bucket) as export:
         frame_rows = FrameSize(LINES).rows(export.columns)
         with closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames:
             for frame in frames:
@@ -194,6 +223,17 @@ def _values_now(subject: RangeSubject, window: Window, query: TimestreamQuery, b
                 tally.count(len(frame), said)
                 for encoded in said.batches:
                     digest.add_frame(encoded.accepted, mapping)
+    return _Sum(tally.rows, tally.quarantined, digest.record().lanes, tally.quarantined_digest, unmapped)
+
+
+@contextmanager
+def _exported_again(
+    subject: RangeSubject, window: Window, query: TimestreamQuery, bucket: ExportBucket
+) -> Iterator[ExportManifest]:
+    """An export of a stretch of time to a scratch folder, which is deleted at the end."""
+    scratch = f"{CHECKS_PREFIX}{attempt_name()}/"
+    try:
+        unloader = Unloader(query, bucket, mapped_columns(subject.schema, subject.mapping))
+        yield export_manifest(subject.schema, unloader.window(window, lambda: scratch + attempt_name()))
     finally:
         bucket.delete_prefix(scratch)
-    return _Sum(tally.rows, tally.quarantined, digest.record().lanes, tally.quarantined_digest, unmapped)

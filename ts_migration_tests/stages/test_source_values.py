@@ -3,12 +3,15 @@
 import polars as pl
 import pytest
 
+from ts_migration.local.timestream.seed import seed
 from ts_migration.objects import CHECKS_PREFIX
 from ts_migration.stages import source_values
 from ts_migration.stages.proof import proof_of
 from ts_migration.stages.source_values import ExportedValues, rewritten_in, rewritten_windows
+from ts_migration.timestream.window_counts import window_rows
 from ts_migration.windows import Window
-from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows
+from ts_migration_tests.local.timestream.embedded import write_client
+from ts_migration_tests.stages.conftest import HOUR, START, Migration, Stack, new_migration, plant_rows, spec_of
 
 pytestmark = pytest.mark.stack
 
@@ -27,9 +30,12 @@ def loaded(stack: Stack) -> Migration:
 
 def keys(migration: Migration) -> list[str]:
     proof = proof_of(migration.config, migration.job, migration.stack.bucket)
-    stack = migration.stack
+    stack, job = migration.stack, migration.job
+    windows = [each.window for each in proof.windows]
+    counts = window_rows(stack.query, job.source_database, job.source_table, windows)
     return [
-        each.key for each in rewritten_in(migration.config, migration.job, proof.windows, stack.query, stack.bucket)
+        each.key
+        for each in rewritten_in(migration.config, migration.job, proof.windows, counts, stack.query, stack.bucket)
     ]
 
 
@@ -82,6 +88,31 @@ def test_windows_that_a_new_rewrite_rule_has_converted_again_are_not_taken_for_r
     mapping = quarantined.job.mapping.model_copy(update={"rewrite": rewrite})
 
     assert keys(quarantined.changed(mapping=mapping)) == []
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_what_expired_hides_nothing_that_came_late(loaded: Migration, late: int) -> None:
+    """Three rows fewer than were exported, whatever came: by its count the window has only shrunk."""
+    expire(loaded, rows=3 + late)
+    for number in range(late):
+        loaded.late_row(FEBRUARY + 7 * HOUR + number)
+
+    rolled = loaded.roll_up()
+
+    (told,) = [verdict for verdict in rolled.verdicts if verdict.check == "late_arrivals"]
+    assert told.passed is not bool(late)
+    assert told.difference.startswith("1 window shrank by 3 rows")
+    assert ("and some of those that are there were not exported" in told.evidence[-1]) == bool(late)
+    assert not list(loaded.stack.bucket.list(CHECKS_PREFIX))
+
+
+def expire(migration: Migration, rows: int) -> None:
+    """The source after its retention took so many rows of February, and January is still there for once."""
+    name = migration.job.source_table
+    write_client(migration.stack.timestream_url).delete_table(DatabaseName="energy", TableName=name)
+    whole = plant_rows()
+    january, february = (whole.filter((pl.col("time") < FEBRUARY) == before) for before in (True, False))
+    seed(migration.stack.timestream_url, spec_of(name), pl.concat([january, february[rows:]]))
 
 
 def test_the_whole_table_is_not_proven_until_the_window_is_exported_again(loaded: Migration) -> None:
