@@ -193,10 +193,11 @@ def notes_of(arrivals: Arrivals) -> tuple[str, ...]:
     """What keeps nothing shut: rows that have expired in the source, rows that applications write to both."""
     job, notes = arrivals.job, []
     if arrivals.expired:
-        first = arrivals.expired[0]
+        first, count = arrivals.expired[0], len(arrivals.expired)
+        hold = "1 window holds" if count == 1 else f"{count:,} windows hold"
         notes.append(
-            f"{job.slug}: {len(arrivals.expired):,} windows hold fewer rows in the source than were exported (expired "
-            f"there, kept here), the first: {first.key}, {first.exported:,} exported, {first.now:,} there now"
+            f"{job.slug}: {hold} fewer rows in the source than were exported (expired there, kept here), the first: "
+            f"{first.key}, {first.exported:,} exported, {first.now:,} there now"
         )
     if arrivals.after_end.rows and arrivals.new_end_ns is None:
         notes.append(
