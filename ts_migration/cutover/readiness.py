@@ -68,6 +68,8 @@ class Readiness:
     """What somebody should know and what keeps nothing shut."""
     whole: bool = False
     """All of it was looked at, the source last: what was not asked may be missing."""
+    values_read: bool = False
+    """All values of the source were read again; else its rows were counted."""
 
     @property
     def ready(self) -> bool:
@@ -78,7 +80,8 @@ class Readiness:
     def text(self) -> str:
         """All of it in one line: what a sensor's skipped tick says."""
         if self.ready:
-            return f"ready: everything is proven, and the source is still (proof {self.proof[:16]})"
+            how = "by all of its values" if self.values_read else "by its numbers of rows"
+            return f"ready: everything is proven, and the source is still, {how} (proof {self.proof[:16]})"
         return "not ready: " + "; ".join(str(reason) for reason in self.reasons)
 
 
