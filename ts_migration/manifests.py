@@ -260,6 +260,8 @@ class LineProtocolManifest(Manifest):
     """Reason -> rows quarantined for it."""
     frames: FramesRecord | None = None
     """None: nobody looked at the batches, which is no pass."""
+    quarantined_digest: int | None = None
+    """Of the quarantined rows (`line_protocol.rejects`): one that is written again is noticed. None: not known."""
     coverage_cells: dict[int, int] | None = None
     """The histogram of a small window: cell -> values (`validation.coverage_cells`). None: it is an object."""
     form: LoadName = "line_protocol"

@@ -155,6 +155,7 @@ def _conclude(work: Work, result: "CatchUpResult", log: LogFile, only: str | Non
         return ExitCode.FAILED
     if not result.ok:
         return ExitCode.FAILED
-    say(f"The source is still: {windows:,} windows migrated in {count}, {seconds:.1f} s")
+    migrated = f"{windows:,} window{'' if windows == 1 else 's'} migrated"
+    say(f"The source is still: {migrated} in {count}, {seconds:.1f} s")
     note("next: ts-migration cutover --status")
     return ExitCode.OK

@@ -52,7 +52,7 @@ def cleanup(
     from ts_migration.aws import client
     from ts_migration.objects import ExportBucket
     from ts_migration.operations.archive import archived_files
-    from ts_migration.operations.cleanup import delete_files, look_at_files
+    from ts_migration.operations.cleanup import delete_files, delete_scratch, look_at_files, look_at_left_scratch
 
     work.environment.require("s3_export_bucket")
     bucket = ExportBucket(client("s3", region), work.environment.s3_export_bucket)
@@ -60,12 +60,18 @@ def cleanup(
         files = [look_at_files(work.config, one, bucket, before=before, force=force) for one in jobs]
         for each in files:
             _show(each)
+        scratch = look_at_left_scratch(bucket, datetime.now(UTC))
+        if scratch:
+            size = sum(found.size for found in scratch)
+            say(f"left by checks that were killed: {len(scratch):,} files, {bytes_text(size)}")
         if dry_run:
             say(f"would be archived: {len(archived_files(Path.cwd())):,} logs and results")
             note("nothing was changed")
             return
         freed = delete_files(files, bucket)
-    say(f"freed {bytes_text(freed.total())} in {bucket.uri('')}; manifests and reports stay")
+        delete_scratch(scratch, bucket)
+        total = freed.total() + sum(found.size for found in scratch)
+    say(f"freed {bytes_text(total)} in {bucket.uri('')}; manifests and reports stay")
     _archive()
     if abort_uploads_after:
         _set_rule(bucket, abort_uploads_after)

@@ -68,6 +68,8 @@ class Readiness:
     """What somebody should know and what keeps nothing shut."""
     whole: bool = False
     """All of it was looked at, the source last: what was not asked may be missing."""
+    values_read: bool = False
+    """All values of the source were read again; else its rows were counted."""
 
     @property
     def ready(self) -> bool:
@@ -78,7 +80,8 @@ class Readiness:
     def text(self) -> str:
         """All of it in one line: what a sensor's skipped tick says."""
         if self.ready:
-            return f"ready: everything is proven, and the source is still (proof {self.proof[:16]})"
+            how = "by all of its values" if self.values_read else "by its numbers of rows"
+            return f"ready: everything is proven, and the source is still, {how} (proof {self.proof[:16]})"
         return "not ready: " + "; ".join(str(reason) for reason in self.reasons)
 
 
@@ -167,7 +170,8 @@ def arrival_reasons(arrivals: Arrivals, dual_write_since_ns: int | None) -> tupl
         )
     if arrivals.rewritten:
         first = arrivals.rewritten[0]
-        told = f"window {first.key}, {first.now:,} rows as exported, and other values"
+        fewer = "as exported" if first.now == first.exported else f"of {first.exported:,} exported ones"
+        told = f"window {first.key}, {first.now:,} rows {fewer}, and other values"
         reasons.append(Reason(Lack.REWRITTEN_ROWS, job.slug, len(arrivals.rewritten), told, command("catch-up", job)))
     if arrivals.new_end_ns is not None:
         since = "" if tail.first_ns is None else f"{iso(tail.first_ns)}"
@@ -192,10 +196,11 @@ def notes_of(arrivals: Arrivals) -> tuple[str, ...]:
     """What keeps nothing shut: rows that have expired in the source, rows that applications write to both."""
     job, notes = arrivals.job, []
     if arrivals.expired:
-        first = arrivals.expired[0]
+        first, count = arrivals.expired[0], len(arrivals.expired)
+        hold = "1 window holds" if count == 1 else f"{count:,} windows hold"
         notes.append(
-            f"{job.slug}: {len(arrivals.expired):,} windows hold fewer rows in the source than were exported (expired "
-            f"there, kept here), the first: {first.key}, {first.exported:,} exported, {first.now:,} there now"
+            f"{job.slug}: {hold} fewer rows in the source than were exported (expired there, kept here), the first: "
+            f"{first.key}, {first.exported:,} exported, {first.now:,} there now"
         )
     if arrivals.after_end.rows and arrivals.new_end_ns is None:
         notes.append(

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import polars as pl
@@ -69,12 +70,30 @@ def export_frames(
         Permanent: a file is not what the manifest says; a row lies outside the window; the source has drifted.
     """
     check_columns(manifest.columns, mapping)
+    with closing(_located_frames(bucket, manifest, frame_rows)) as frames:
+        for frame, where in frames:
+            yield _as_mapped(frame, manifest, mapping, where)
+
+
+def unmapped_frames(
+    bucket: ExportBucket, manifest: ExportManifest, frame_rows: int
+) -> Generator[pl.DataFrame, None, None]:
+    """The same frames with the columns that were exported, whatever a mapping knows. Errors as of `export_frames`."""
+    with closing(_located_frames(bucket, manifest, frame_rows)) as frames:
+        for frame, _ in frames:
+            yield frame
+
+
+def _located_frames(
+    bucket: ExportBucket, manifest: ExportManifest, frame_rows: int
+) -> Generator[tuple[pl.DataFrame, str], None, None]:
+    """Frames with where they come from."""
     for file, body in _downloaded(bucket, manifest.files):
         with body:
             rows = 0
             for frame in _file_frames(body, manifest, bucket.uri(file.key), frame_rows):
                 rows += len(frame)
-                yield _as_mapped(frame, manifest, mapping, bucket.uri(file.key))
+                yield frame, bucket.uri(file.key)
             if rows != file.rows:
                 raise Permanent(
                     f"the file holds {rows:,} rows, the manifest says {file.rows:,}", where=bucket.uri(file.key)

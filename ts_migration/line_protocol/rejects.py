@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import IO, Any
 
 import polars as pl
+import xxhash
 
 from ts_migration.line_protocol.names import KEY_SEPARATOR
 
@@ -86,6 +87,19 @@ def quarantine_line(row: dict[str, Any], reason: Reason, column: str) -> bytes:
     exact = {name: _exact(value) for name, value in row.items()}
     entry = {"reason": reason.name.lower(), "text": reason.value, "column": column, "row": exact}
     return (json.dumps(entry, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n").encode()
+
+
+def rejects_digest(rejects: Rejects) -> int:
+    """Sum modulo 2^64 of the rows' hashes, whatever their order and reasons: other rows have another.
+
+    A hash is the xxh3 of the row as the quarantine keeps it, its columns sorted by name and without NULLs.
+    """
+    total = 0
+    for row in rejects.rows.iter_rows(named=True):
+        told = {name: _exact(row[name]) for name in sorted(row) if row[name] is not None}
+        text = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        total += xxhash.xxh3_64_intdigest(text.encode())
+    return total % 2**64
 
 
 def read_quarantine(body: bytes) -> Iterator[dict[str, Any]]:

@@ -3,16 +3,21 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ts_migration.line_protocol.rejects import rejects_digest
 from ts_migration.line_protocol.rewrites import Said, Sayable
 
 
 @dataclass
 class Tally:
-    """Counts are rows, but for `points` (lines) and `values` (per field key); `rewritten` is per rule."""
+    """Counts are rows, but for `points` (lines) and `values` (per field key); `rewritten` is per rule.
+
+    `quarantined_digest` is that of the quarantined rows, see `rejects_digest`.
+    """
 
     rows: int = 0
     points: int = 0
     quarantined: int = 0
+    quarantined_digest: int = 0
     empty: int = 0
     values: Counter[str] = field(default_factory=Counter)
     rewritten: Counter[str] = field(default_factory=Counter)
@@ -21,6 +26,7 @@ class Tally:
         """Take a frame of so many rows into account."""
         self.rows += rows
         self.quarantined += len(said.rejects)
+        self.quarantined_digest = (self.quarantined_digest + rejects_digest(said.rejects)) % 2**64
         self.rewritten.update(said.rewritten)
         for encoded in said.batches:
             self.points += encoded.points

@@ -39,7 +39,7 @@ class Arrivals:
     new_end_ns: int | None
     """None where end_time can stay: nothing lies after it, or applications write that to both."""
     rewritten: tuple[ChangedWindow, ...] = ()
-    """Windows with as many rows as were exported and other values."""
+    """Windows with no more rows than were exported and other values."""
 
     @property
     def late_rows(self) -> int:
@@ -87,17 +87,15 @@ def arrivals_of(
     tail = _after_end(config, job, query)
     rewritten: tuple[Window, ...] = ()
     if values_in is not None:
-        off = {window.key for window in changed}
-        same = [window for window in exported if window.key not in off]
-        rewritten = rewritten_in(config, job, same, query, values_in)
-    rows = {window.key: window.rows for window in exported}
+        rewritten = rewritten_in(config, job, exported, counts, query, values_in)
+    rows = {each.key: (each.rows, now) for each, now in zip(exported, counts, strict=True)}
     return Arrivals(
         job,
         late=tuple(window for window in changed if window.now > window.exported),
         expired=tuple(window for window in changed if window.now < window.exported),
         after_end=tail,
         new_end_ns=new_end_ns(job, tail, dual_write_since_ns, following_start_ns(config, job)),
-        rewritten=tuple(ChangedWindow(each.key, rows[each.key], rows[each.key]) for each in rewritten),
+        rewritten=tuple(ChangedWindow(each.key, *rows[each.key]) for each in rewritten),
     )
 
 

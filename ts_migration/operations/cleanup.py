@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.manifests import ExportManifest, read_manifest
-from ts_migration.objects import ExportBucket, ObjectInfo
+from ts_migration.objects import CHECKS_PREFIX, ExportBucket, ObjectInfo
 from ts_migration.stages.proof import WindowProof, proof_of
 
 _DELETERS = 16
+_SCRATCH_AGE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,19 @@ def _keys_of(
     own = {key for key in there if key.startswith(place.bulk)}
     export = read_manifest(ExportManifest, bucket, place.manifest("export"))
     return own | ({file.key for file in export.files if file.key in there} if export else set())
+
+
+def look_at_left_scratch(bucket: ExportBucket, now: datetime) -> tuple[ObjectInfo, ...]:
+    """What checks exported to compare with, and could not delete because they were killed: no check takes a day."""
+    return tuple(
+        found for found in bucket.list(CHECKS_PREFIX) if found.modified and now - found.modified > _SCRATCH_AGE
+    )
+
+
+def delete_scratch(scratch: Sequence[ObjectInfo], bucket: ExportBucket) -> None:
+    """Delete those objects."""
+    with ThreadPoolExecutor(_DELETERS) as pool:
+        list(pool.map(lambda found: bucket.delete(found.key), scratch))
 
 
 def delete_files(files: Sequence[JobFiles], bucket: ExportBucket) -> Counter[str]:

@@ -91,7 +91,8 @@ def look_at_readiness(
         found, told = _source(config, job, proof, systems, values=values and not reasons)
         reasons += found
         notes += told
-    return Readiness(tuple(reasons), digest, tuple(notes), whole=whole)
+    read = values and config.validation_rules.reread_source
+    return Readiness(tuple(reasons), digest, tuple(notes), whole=whole, values_read=read)
 
 
 def _once(reasons: list[Reason]) -> list[Reason]:

@@ -122,13 +122,19 @@ def _open_windows(results: MigrationResults, *, narrow: bool) -> Iterator[Render
                 yield _checks(_window_checks(window), narrow=narrow)
             left = len(judged) - limit
             if left > 0:
-                text = f"{visible(table.job)}: {left:,} more windows {status}; the report has them all"
+                more = (
+                    f"1 more window {status}; the report has it"
+                    if left == 1
+                    else f"{left:,} more windows {status}; the report has them all"
+                )
+                text = f"{visible(table.job)}: {more}"
                 yield Text(text, style="dim")
     for table in results.tables:
         undone = [window for window in table.windows if window.status in ("missing", "stale")]
         if undone:
             first = "; ".join(f"{window.key}: {window.reason}" for window in undone[:3])
-            text = visible(f"{table.job}: {len(undone):,} windows are not proven yet: {first}")
+            are = "1 window is" if len(undone) == 1 else f"{len(undone):,} windows are"
+            text = visible(f"{table.job}: {are} not proven yet: {first}")
             yield Text(f"\n{text}", style=STYLES["stale"])
 
 

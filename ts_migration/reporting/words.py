@@ -74,12 +74,9 @@ def _found(results: MigrationResults) -> str:
     counts, total = counted(results), sum(len(table.windows) for table in results.tables)
     if results.status == "proven":
         values = sum(table.values for table in results.tables)
-        several = f"All {windows(total)} of {_tables(len(results.tables))} hold"
-        every = "The 1 window of 1 table holds" if total == 1 else several
-        return (
-            f"{every} in InfluxDB exactly what Timestream holds: "
-            f"{values:,} values were compared and nothing was left out."
-        )
+        hold = "The one window holds" if total == 1 else f"All {windows(total)} of {_tables(len(results.tables))} hold"
+        compared = "1 value was" if values == 1 else f"{values:,} values were"
+        return f"{hold} in InfluxDB exactly what Timestream holds: {compared} compared and nothing was left out."
     if not counts[results.status] and results.status == "missing":
         jobs = ", ".join(table.job for table in results.tables if table.unchecked)
         return f"Every window was checked, but whole tables were not, or not since: {jobs}."

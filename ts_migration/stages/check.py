@@ -294,6 +294,8 @@ def source_reading(
 def kept_coverage(bucket: ExportBucket, chain: Chain) -> Coverage | None:
     """The histogram of the export frames, where it is still there and whole: a new conversion makes it again."""
     converted = chain.converted
+    if converted.coverage_cells is None and not converted.coverage_key:
+        return None
     try:
         body = bucket.get(converted.coverage_key) if converted.coverage_cells is None else b""
     except Missing:

@@ -197,6 +197,7 @@ def _manifest(
         rewritten=dict(sorted(written.rewritten.items())),
         reasons=dict(sorted(written.reasons.items())),
         frames=frames,
+        quarantined_digest=written.quarantined_digest if written.quarantined else None,
         coverage_cells=written.coverage_cells,
         form=way_of(job).name,
     )

@@ -4,7 +4,7 @@ A manifest of a newer version is not damaged. The table's own is not set aside: 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Refused
@@ -41,11 +41,12 @@ def set_aside(
     """Move the manifests that cannot be read to where no stage looks; the keys that they had.
 
     Raises:
-        Refused: the export's is among them, and Timestream holds fewer rows than it told: a new export would lose them.
+        Refused: the export's is among them, and Timestream holds fewer rows than it told, or nothing tells how many
+            those were: a new export would lose them.
     """
     damaged = damaged_in(place, bucket)
-    if place.manifest("export") in damaged and place.manifest("line_protocol") not in damaged:
-        _refuse_lost_rows(job, window, place, bucket, query)
+    if place.manifest("export") in damaged:
+        _refuse_lost_rows(job, window, place, bucket, query, damaged)
     for key in damaged:
         body = bucket.get(key)
         bucket.put(place.damaged(key, hashlib.sha256(body).hexdigest()), body)
@@ -77,18 +78,45 @@ def _is_damaged(kind: type[Manifest], bucket: ExportBucket, key: str) -> bool:
 
 
 def _refuse_lost_rows(
-    job: MigrationJob, window: Window, place: WindowPlace, bucket: ExportBucket, query: TimestreamQuery
+    job: MigrationJob,
+    window: Window,
+    place: WindowPlace,
+    bucket: ExportBucket,
+    query: TimestreamQuery,
+    damaged: Collection[str],
 ) -> None:
-    """Never replace an export by fewer rows: how many it had, the conversion still tells."""
-    converted = read_manifest(LineProtocolManifest, bucket, place.manifest("line_protocol"))
-    if converted is None:
+    """Never replace an export by fewer rows: how many it had at least, the conversion still tells, or the load."""
+    where = bucket.uri(place.manifest("export"))
+    begun = [place.manifest(stage) for stage in ("line_protocol", "load") if place.manifest(stage) in damaged]
+    exported = _rows_told(place, bucket, damaged)
+    if exported is None:
+        if begun:
+            raise Refused(
+                f"the export's manifest cannot be read, nor can {names_of(begun)}: nothing tells how many rows were "
+                "exported, and a new export might lose some",
+                where=where,
+                allowed="an export that replaces another one and holds at least its rows",
+                next_step=f"put one of the objects back from a copy or an earlier version of it, or "
+                f"`ts-migration reset {job.slug}`, which takes the source as it is now",
+            )
         return
     rows = rows_in(query, job.source_database, job.source_table, window)
-    if rows < converted.rows:
+    if rows < exported:
         raise Refused(
-            f"the export's manifest cannot be read, and Timestream holds {rows:,} of the {converted.rows:,} rows that "
+            f"the export's manifest cannot be read, and Timestream holds {rows:,} of the {exported:,} rows that "
             "were exported: a new export would lose the others",
-            where=bucket.uri(place.manifest("export")),
+            where=where,
             allowed="an export that replaces another one and holds at least its rows",
             next_step="put the object back from a copy or an earlier version of it",
         )
+
+
+def _rows_told(place: WindowPlace, bucket: ExportBucket, damaged: Collection[str]) -> int | None:
+    """Rows that were exported, or lines that were made of them; None where no manifest that can be read tells."""
+    key = place.manifest("line_protocol")
+    converted = None if key in damaged else read_manifest(LineProtocolManifest, bucket, key)
+    if converted is not None:
+        return converted.rows
+    key = place.manifest("load")
+    loaded = None if key in damaged else read_manifest(LoadManifest, bucket, key)
+    return None if loaded is None else loaded.points + loaded.refused_lines

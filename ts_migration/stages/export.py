@@ -14,6 +14,7 @@ from ts_migration.errors import Refused
 from ts_migration.manifests import ExportManifest, fingerprint, read_manifest
 from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.currency import export_is_usable, window_range
+from ts_migration.stages.gone_rows import gone_rows
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.timestream.probe import rows_in
 from ts_migration.timestream.query import Page, TimestreamQuery
@@ -74,12 +75,26 @@ def export_window(
     current = current_export(job, place, window, bucket)
     if current is not None and not redo:
         return current
-    _refuse_lost_rows(job, window, query, _earlier(job, place, window, bucket))
+    earlier = _earlier(job, place, window, bucket)
+    _refuse_lost_rows(job, window, query, earlier)
     started = time.monotonic()
     unloader = Unloader(query, bucket, schema, options or UnloadOptions(), on_page=_listener(window.key, progress))
-    unloaded = unloader.window(window, lambda: place.window(window.key).export_attempt(attempt_name()))
-    copies = _keep_copies(place.window(window.key).aws_manifests, [unloaded], bucket)
-    return _record(job, place, unloaded, bucket, time.monotonic() - started, copies)
+    own, attempts = place.window(window.key), list[str]()
+
+    def attempt() -> str:
+        attempts.append(own.export_attempt(attempt_name()))
+        return attempts[-1]
+
+    unloaded = unloader.window(window, attempt)
+    copies = _keep_copies(own.aws_manifests, [unloaded], bucket)
+    try:
+        return _record(job, place, schema, unloaded, earlier, bucket, time.monotonic() - started, copies)
+    except Refused:
+        for folder in attempts:
+            bucket.delete_prefix(folder.rstrip("/") + "/")
+        for key in copies.values():
+            bucket.delete(key)
+        raise
 
 
 def export_group(
@@ -104,6 +119,7 @@ def export_group(
         )
         standing = pool.map(lambda window: _usable(place, window, bucket, earlier[window]), windows)
         done = {window.key: manifest for window, manifest in zip(windows, standing, strict=True)}
+        before = {window.key: manifest for window, manifest in earlier.items()}
         missing = [window for window in windows if done[window.key] is None]
         list(pool.map(lambda window: _refuse_lost_rows(job, window, query, earlier[window]), missing))
     label = f"{missing[0].key} to {missing[-1].key}" if missing else ""
@@ -119,11 +135,12 @@ def export_group(
         seconds = (time.monotonic() - started) / len(group)
         # One UNLOAD's own manifest speaks of many windows: it is kept once, with the first of them.
         copies = _keep_copies(place.window(group[0].key).aws_manifests, results, bucket)
+
+        def record(unloaded: Unloaded, seconds: float = seconds, copies: dict[str, str] = copies) -> ExportManifest:
+            return _record(job, place, schema, unloaded, before[unloaded.window.key], bucket, seconds, copies)
+
         with ThreadPoolExecutor(_WINDOWS_AT_A_TIME) as pool:
-            recorded = pool.map(
-                lambda unloaded: _record(job, place, unloaded, bucket, seconds, copies),  # noqa: B023
-                results,
-            )
+            recorded = pool.map(record, results)
             done |= {manifest.window.key: manifest for manifest in recorded}
     return [manifest for manifest in done.values() if manifest is not None]
 
@@ -140,9 +157,12 @@ def _refuse_lost_rows(job: MigrationJob, window: Window, query: TimestreamQuery,
     rows = rows_in(query, job.source_database, job.source_table, exported)
     if rows >= found.rows:
         return
-    raise Refused(
-        f"{found.rows:,} rows were exported, and Timestream holds {rows:,} now: rows have expired or were deleted in "
-        "the source since. The export, the proof and the bucket stay as they are",
+    raise _lost(job, window, f"{found.rows:,} rows were exported, and Timestream holds {rows:,} now: rows have expired")
+
+
+def _lost(job: MigrationJob, window: Window, what: str) -> Refused:
+    return Refused(
+        f"{what} or were deleted in the source since. The export, the proof and the bucket stay as they are",
         where=f"job {job.job_name!r}, window {window}",
         allowed="an export that replaces another one and holds at least its rows",
         next_step="raise the source table's retention before more rows expire, and accept what was exported; "
@@ -161,14 +181,20 @@ def _keep_copies(folder: str, results: Sequence[Unloaded], bucket: ExportBucket)
 def _record(
     job: MigrationJob,
     place: TablePlace,
+    schema: TableSchema,
     unloaded: Unloaded,
+    earlier: ExportManifest | None,
     bucket: ExportBucket,
     seconds: float,
     copies: dict[str, str],
 ) -> ExportManifest:
-    """Write the stage's manifest, last; `copies` are where AWS's own lie, by name."""
+    """Write the stage's manifest, last; `copies` are where AWS's own lie, by name.
+
+    Raises:
+        Refused: it would replace an earlier export that has rows which are not in this one.
+    """
     own = place.window(unloaded.window.key)
-    return ExportManifest(
+    manifest = ExportManifest(
         database=job.source_database,
         table=job.source_table,
         window=window_range(unloaded.window),
@@ -180,7 +206,11 @@ def _record(
         aws_manifests=tuple(copies[manifest.name] for manifest in unloaded.manifests),
         settings=export_settings(job),
         seconds=round(seconds, 3),
-    ).write(bucket, own.manifest(STAGE))
+    )
+    if earlier is not None and (gone := gone_rows(schema, earlier, manifest, bucket)):
+        told = f"{gone:,} of the {earlier.rows:,} rows that were exported are not among the {manifest.rows:,} that "
+        raise _lost(job, unloaded.window, told + "Timestream holds now: they have expired")
+    return manifest.write(bucket, own.manifest(STAGE))
 
 
 def _listener(window: str, progress: Listener | None) -> "_PageListener | None":

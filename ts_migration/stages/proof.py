@@ -99,8 +99,10 @@ class WindowProof:
     bytes: int = 0
     series: int = 0
     exported_lanes: tuple[int, int] | None = None
-    """Digest of the values that were exported; None where the export is not converted."""
+    """Digest of the values that were exported; None where the export is not converted, or has to be again."""
     quarantined: int = 0
+    quarantined_digest: int | None = None
+    """Of those rows; None where there are none, or an earlier version has converted them."""
     refused: int = 0
     rewritten: Dict[str, int] = field(default_factory=dict)
     """Rewrite rule -> rows that are written as it says."""
@@ -363,8 +365,9 @@ def window_proof(
         values=converted.values if converted else {},
         bytes=loaded.bytes if loaded else 0,
         series=converted.series if converted else 0,
-        exported_lanes=converted.expected.lanes if converted and export and converted.parent == export.digest else None,
+        exported_lanes=_exported_lanes(window, manifests, standing),
         quarantined=converted.quarantined if converted else 0,
+        quarantined_digest=converted.quarantined_digest if converted else None,
         refused=loaded.refused_lines if loaded else 0,
         rewritten=converted.rewritten if converted else {},
         reasons=converted.reasons if converted else {},
@@ -389,6 +392,15 @@ def _standing_acceptance(manifests: WindowManifests, status: WindowStatus) -> Ac
         and acceptance.verdicts == verdicts.digest
     )
     return acceptance if holds else None
+
+
+def _exported_lanes(window: Window, manifests: WindowManifests, standing: Standing) -> tuple[int, int] | None:
+    """Only of a conversion that stands: under another mapping or other rules the same rows have another digest."""
+    export, converted = manifests.export, manifests.converted
+    if export is None or converted is None:
+        return None
+    made = WindowManifests(export=export, converted=converted)
+    return None if broken_links(window, made, standing) else converted.expected.lanes
 
 
 def _status(

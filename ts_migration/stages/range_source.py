@@ -114,15 +114,31 @@ def mapped_columns(schema: TableSchema, mapping: Mapping) -> TableSchema:
 def only_mapped(frame: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """Rows of measures that the mapping knows, and of their columns the values that some field takes."""
     name = pl.col(MEASURE_NAME)
+    return frame.filter(name.is_in(list(mapping.measure_names))).with_columns(
+        pl.when(name.is_in(sorted(names))).then(named(column)).alias(column)
+        for column, names in _gated(frame, mapping).items()
+    )
+
+
+def unmapped_values(frame: pl.DataFrame, mapping: Mapping) -> int:
+    """What `only_mapped` takes away: rows of measures that the mapping does not know, values that no field takes."""
+    name = pl.col(MEASURE_NAME)
+    known = frame.filter(name.is_in(list(mapping.measure_names)))
+    values = [
+        (named(column).is_not_null() & ~name.is_in(sorted(names))).sum().alias(column)
+        for column, names in _gated(frame, mapping).items()
+    ]
+    return len(frame) - len(known) + (sum(known.select(values).row(0)) if values else 0)
+
+
+def _gated(frame: pl.DataFrame, mapping: Mapping) -> dict[str, set[str]]:
+    """Columns that fields take of some measures only -> those measures."""
     takers: dict[str, set[str] | None] = {}
     for source in mapping.fields:
         taken = takers.setdefault(source.column, set())
         if taken is not None:
             takers[source.column] = None if source.measure_names is None else taken | set(source.measure_names)
-    gated = {column: names for column, names in takers.items() if names is not None and column in frame.columns}
-    return frame.filter(name.is_in(list(mapping.measure_names))).with_columns(
-        pl.when(name.is_in(sorted(names))).then(named(column)).alias(column) for column, names in gated.items()
-    )
+    return {column: names for column, names in takers.items() if names is not None and column in frame.columns}
 
 
 def export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:

@@ -173,8 +173,7 @@ def _source_totals(
     rows = window_rows(query, job.source_database, job.source_table, windows)
     rewritten = None
     if config.validation_rules.reread_source:
-        same = [window for window, now in zip(proof.windows, rows, strict=True) if window.rows == now]
-        rewritten = {window.key for window in rewritten_in(config, job, same, query, bucket)}
+        rewritten = {window.key for window in rewritten_in(config, job, proof.windows, rows, query, bucket)}
     whole = Window(job.start_time, job.end_time)
     schema = describe(query, job.source_database, job.source_table)
     try:

@@ -91,6 +91,17 @@ def source_counts(query: TimestreamQuery, schema: TableSchema, mapping: Mapping,
     return SourceCounts(rows, values, min(edges, default=None), max(edges, default=None), unmapped)
 
 
+def new_column_values(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> int:
+    """Values of a window in columns that came to the table after the mapping was made; asks nothing where none did."""
+    columns, found = _new_columns(schema, mapping), 0
+    for start in range(0, len(columns), _COLUMNS_A_QUERY):
+        portion = columns[start : start + _COLUMNS_A_QUERY]
+        counted = ", ".join(f"count({identifier(column)}) AS c{at}" for at, column in enumerate(portion))
+        for row in query.rows(f"SELECT {counted} FROM {_table(schema)} WHERE {in_window(window)}"):
+            found += sum(_integer(value) for value in row.values())
+    return found
+
+
 def _new_columns(schema: TableSchema, mapping: Mapping) -> list[str]:
     """Columns with values of rows that came to the table after the mapping was made."""
     roles = (ColumnRole.DIMENSION, ColumnRole.MULTI, ColumnRole.MEASURE_VALUE)

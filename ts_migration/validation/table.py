@@ -11,6 +11,8 @@ from enum import StrEnum
 from ts_migration.manifests import VerdictRecord
 from ts_migration.validation.verdict import EVIDENCE_ROWS, Severity, Stage
 
+_NOT_EXPORTED = "; and some of those that are there were not exported: they came late or were written again"
+
 
 class TableCheck(StrEnum):
     """The checks of a whole table. One place for their names."""
@@ -69,8 +71,8 @@ class SourceTotals:
         rows: rows of each window, in the windows' order.
         series: series that its rows make; None where it cannot tell in one query.
         with_fields: the same with their field keys.
-        rewritten: keys of windows with as many rows as were exported and other values; None where values were not read
-            again.
+        rewritten: keys of windows with no more rows than were exported and other values; None where values were not
+            read again.
     """
 
     rows: Sequence[int]
@@ -228,11 +230,12 @@ def check_late_arrivals(
     lines += [
         f"window {window.key}: {window.rows:,} rows were exported, Timestream has as many now and other values: "
         "some were written again since"
-        for window in rewritten
+        for more, _, window in off
+        if window in rewritten and not more
     ]
     lines += [
         f"window {window.key}: {window.rows:,} rows were exported, Timestream has {now:,} now: expired by its "
-        "retention or deleted since; the bucket keeps them"
+        "retention or deleted since; the bucket keeps them" + (_NOT_EXPORTED if window in rewritten else "")
         for _, now, window in shrunk
     ]
     told = [

@@ -101,7 +101,7 @@ def test_one_of_the_four_is_needed(stack):
 def test_what_is_proven_is_told_as_ready(proven):
     answer = cutover(proven, "--status")
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.startswith("ready: everything is proven, and the source is still")
+    assert answer.stdout.startswith("ready: everything is proven, and the source is still, by its numbers of rows (")
 
 
 def test_a_plan_shows_what_would_change(proven):

@@ -126,7 +126,7 @@ def test_a_rolled_back_job_shuts_the_cutover_until_it_is_proven_again(story):
 
 
 def test_two_configurations_are_migrated_side_by_side(story):
-    assert "Proven. All 1 window of 1 table" in story["side by side"].out
+    assert "Proven. The one window holds" in story["side by side"].out
     assert "another execute works on this configuration: migration-" in story["second execute"].err
     assert "stop it: ts-migration execute --cancel-job migration-" in story["second execute"].err
 
@@ -173,7 +173,7 @@ def test_a_full_disk_is_one_message_and_the_same_command_goes_on_once_there_is_r
         f"error: {story.stack.folder / 'home'}: no space is left on the disk. Next: free some, then run the same command "
         "again: it goes on where it was."
     ]
-    assert "Proven. All 1 window of 1 table" in story["room again"].out
+    assert "Proven. The one window holds" in story["room again"].out
 
 
 def test_nothing_is_left_running(story):

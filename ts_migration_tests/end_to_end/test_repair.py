@@ -20,7 +20,7 @@ import pytest
 
 from ts_migration.errors import Refused
 from ts_migration.local.timestream.seed import seed
-from ts_migration.manifests import LineProtocolManifest
+from ts_migration.manifests import LineProtocolManifest, LoadManifest
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.worker import Worker
@@ -340,6 +340,33 @@ def test_an_export_that_cannot_be_read_stays_where_the_source_has_lost_rows(repa
     assert table.bucket.get(place.manifest("export")) == b"{"
     table.bucket.put(place.manifest("export"), export)
     table.bucket.put(place.manifest("line_protocol"), converted)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (("export", "line_protocol"), "would lose the others"),
+        (("export", "line_protocol", "load"), "nor can line_protocol.json, load.json: nothing tells how many rows"),
+    ],
+)
+def test_an_export_that_cannot_be_read_stays_where_the_conversion_cannot_be_read_either_and_rows_may_be_lost(
+    repaired: Repaired, broken: tuple[str, ...], told: str
+) -> None:
+    """Made again from fewer rows, the window would have points that are too many, and repair deletes those."""
+    table = repaired.table
+    place, window = table.config.place(table.job).window(LATE), table.job.grid.window(LATE)
+    kept = {stage: table.bucket.get(place.manifest(stage)) for stage in ("export", "line_protocol", "load")}
+    loaded = LoadManifest.model_validate_json(kept["load"])
+    loaded.model_copy(update={"points": loaded.points + 1}).write(table.bucket, place.manifest("load"))
+    for stage in broken:
+        table.bucket.put(place.manifest(stage), b"{")
+
+    with pytest.raises(Refused, match=told):
+        set_aside(table.job, window, place, table.bucket, table.query)
+
+    assert all(table.bucket.get(place.manifest(stage)) == b"{" for stage in broken)
+    for stage, body in kept.items():
+        table.bucket.put(place.manifest(stage), body)
 
 
 @pytest.mark.parametrize("made_anew", [False, True], ids=["dropped", "made_anew"])

@@ -74,7 +74,7 @@ def test_a_proven_migration_needs_no_next_command() -> None:
 def test_one_window_is_said_in_the_singular() -> None:
     one = proof(failed=False)
     text = drawn(report(results_of([replace(one, windows=one.windows[:1])], "validation")))
-    assert "The 1 window of 1 table holds in InfluxDB exactly" in " ".join(text.split())
+    assert "The one window holds in InfluxDB exactly" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [60, 200])

@@ -135,6 +135,17 @@ def test_a_point_that_was_followed_through_all_places_shows_what_each_has() -> N
     assert (unseen.expected, unseen.actual) == ("", "1 (integer)")
 
 
+def test_one_window_is_spoken_of_as_one() -> None:
+    (table,) = results(failed=False).tables
+    one = table.model_copy(update={"windows": table.windows[:1], "values": 1})
+    found = results(failed=False).model_copy(update={"tables": (one,)})
+    told = (
+        "The one window holds in InfluxDB exactly what Timestream holds: 1 value was compared and nothing was left out."
+    )
+    assert summary(found).found == told
+    assert "The one window with its times" in report_html(found)
+
+
 def test_a_proven_migration_says_so_in_words_and_shows_no_window_to_look_at() -> None:
     text = report_html(results(failed=False))
     assert "<h1>Proven</h1>" in text

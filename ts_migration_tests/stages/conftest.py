@@ -119,13 +119,13 @@ class Migration:
         rows = plant_rows(1, name=plant).head(1).with_columns(time=pl.lit(time_ns))
         seed(self.stack.timestream_url, spec_of(self.job.source_table), rows)
 
-    def write_again(self, time_ns: int, load_mw: float) -> None:
-        """The first plant's row of a time, written to Timestream again with this value alone."""
+    def write_again(self, time_ns: int, plant: str = "Itaipu, 1", **values: float) -> None:
+        """A plant's row of a time, written to Timestream again with these values alone."""
         record = {
-            "Dimensions": [{"Name": "plant", "Value": "Itaipu, 1"}, {"Name": "subsystem", "Value": "SE/CO"}],
+            "Dimensions": [{"Name": "plant", "Value": plant}, {"Name": "subsystem", "Value": "SE/CO"}],
             "MeasureName": "metrics",
             "MeasureValueType": "MULTI",
-            "MeasureValues": [{"Name": "load_mw", "Type": "DOUBLE", "Value": repr(load_mw)}],
+            "MeasureValues": [{"Name": name, "Type": "DOUBLE", "Value": repr(value)} for name, value in values.items()],
             "Time": str(time_ns),
             "TimeUnit": "NANOSECONDS",
             "Version": time.time_ns(),

@@ -9,7 +9,14 @@ from ts_migration.errors import Permanent
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import set_retention
 from ts_migration.influxdb.deletion import delete_points
-from ts_migration.manifests import ExportManifest, VerdictRecord, VerdictsManifest
+from ts_migration.manifests import (
+    ExportManifest,
+    LineProtocolManifest,
+    LoadManifest,
+    VerdictRecord,
+    VerdictsManifest,
+    read_manifest,
+)
 from ts_migration.objects import BULK_PREFIX
 from ts_migration.stages.proof import WindowStatus, proof_of
 from ts_migration.windows import Window
@@ -209,6 +216,23 @@ def test_a_tolerated_missing_point_passes_and_is_not_proven(loaded: Migration) -
     assert verdict_of(found, "checksum").severity == "WARN"
     change_a_float(loaded)
     assert "checksum" in failed(loaded.check())
+
+
+def test_a_manifest_that_has_lost_its_histogram_fails_the_coverage_and_is_for_the_conversion(loaded: Migration) -> None:
+    """Not an error that every repair would meet again."""
+    bucket, own = loaded.stack.bucket, loaded.own()
+    converted = read_manifest(LineProtocolManifest, bucket, own.manifest("line_protocol"))
+    assert converted and converted.coverage_cells
+    changed = converted.model_copy(update={"coverage_cells": None})
+    changed.write(bucket, own.manifest("line_protocol"))
+    load = read_manifest(LoadManifest, bucket, own.manifest("load"))
+    assert load
+    load.model_copy(update={"parent": changed.digest}).write(bucket, own.manifest("load"))
+
+    found = loaded.check()
+
+    assert failed(found) == {"coverage"}
+    assert verdict_of(found, "coverage").stage == "conversion"
 
 
 def test_after_the_cleanup_of_the_export_the_bucket_is_still_judged(loaded: Migration) -> None:

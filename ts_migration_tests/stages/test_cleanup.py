@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ts_migration.operations.cleanup import delete_files, look_at_files
+from ts_migration.objects import CHECKS_PREFIX
+from ts_migration.operations.cleanup import delete_files, delete_scratch, look_at_files, look_at_left_scratch
 from ts_migration.stages.proof import proof_of
 from ts_migration_tests.stages.conftest import START, Migration
 
@@ -32,6 +33,19 @@ def test_files_of_proven_windows_go_and_those_of_others_stay(migration):
     forced = look_at_files(migration.config, migration.job, migration.stack.bucket, force=True)
     delete_files([forced], migration.stack.bucket)
     assert keys(migration, migration.place.bulk) == set()
+
+
+def test_what_a_killed_check_exported_goes_after_a_day_and_that_of_a_running_one_stays(migration):
+    bucket, left = migration.stack.bucket, f"{CHECKS_PREFIX}20261125T000000-1/results/1.parquet"
+    bucket.put(left, b"rows")
+    now = datetime.now(UTC)
+
+    assert look_at_left_scratch(bucket, now) == ()
+    scratch = look_at_left_scratch(bucket, now + timedelta(days=1, minutes=1))
+    assert [found.key for found in scratch] == [left]
+    delete_scratch(scratch, bucket)
+
+    assert not list(bucket.list(CHECKS_PREFIX))
 
 
 def test_files_that_are_not_old_enough_stay(migration):

@@ -173,6 +173,42 @@ def test_a_missing_point_within_the_tolerance_passes_with_a_warning_and_is_not_p
     assert status_of(list(verdicts.values()), 0) is Status.PASSED
 
 
+def test_values_that_the_export_moved_are_not_excused_by_tolerated_ones_of_another_field() -> None:
+    """Export and bucket agree, no count of the field is off: only the sample can meet them."""
+    notes = {(row["plant"], row["time_ns"]): row["note"] for row in ROWS}
+    step = 7 * HOUR
+    moved = [
+        {**row, "note": notes.get((row["plant"], row["time_ns"] + (step if row["note"] is None else -step)))}
+        if (row["time_ns"] - WINDOW.start_ns) // step % 3 < 2
+        else row
+        for row in ROWS
+    ]
+    bucket = [value for index, value in enumerate(values_of(moved)) if value.field != "load" or index % 5]
+
+    verdicts = judged(ROWS, moved, bucket, count_tolerance=0.3)
+
+    assert verdicts["record_count"].passed and verdicts["record_count"].severity is Severity.WARN
+    assert "sample" in failed(verdicts)
+
+
+def test_rows_in_the_quarantine_excuse_no_value_that_the_sample_misses() -> None:
+    """Two fields: of one a value is missing within the tolerance, the other lacks what is in the quarantine alone."""
+    reading = reading_of(ROWS, bucket=[value for index, value in enumerate(BUCKET) if index != UNITS[0]])
+    reading = replace(reading, count_tolerance=0.1)
+    sampled = {value.key for row in reading.source.sample for value in row.values if value.point.endswith(" load")}
+    lost = next(spot for spot in reading.target.sample if spot[0] in sampled)
+    held = {spot: value for spot, value in reading.target.sample.items() if spot != lost}
+    counts = {**reading.target.counts, "load": reading.target.counts["load"] - 3}
+    encoded = {**reading.export.values, "load": reading.export.values["load"] - 3}
+    reading = replace(
+        reading,
+        target=replace(reading.target, sample=held, counts=counts),
+        export=replace(reading.export, values=encoded, quarantined=3),
+    )
+
+    assert "sample" in failed(verdicts_of(reading, ROWS, BUCKET))
+
+
 def test_a_changed_value_fails_whatever_the_tolerance() -> None:
     bucket = at(LOADS[5], value=-1.0)(BUCKET)[1:]
     verdicts = judged(bucket=bucket, count_tolerance=0.5, sample_threshold=0.5)

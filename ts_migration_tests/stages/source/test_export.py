@@ -386,6 +386,25 @@ def test_an_export_is_never_replaced_after_rows_expired_in_the_source(source: So
     assert objects_of(source) == before
 
 
+@pytest.mark.parametrize("came", [3, 5])
+def test_an_export_is_not_replaced_either_where_as_many_rows_or_more_came_late(source: Source, came: int) -> None:
+    """No count tells that its rows are gone: it may be their only copy."""
+    records = [multi(index) for index in range(20)]
+    source.put(records)
+    first = exported(source, day(1))
+    before = objects_of(source)
+    late = [multi(4) | {"Time": str(START + number)} for number in range(came)]
+    expire(source, [*records[3:], *late])
+
+    with pytest.raises(Refused) as told:
+        exported(source, day(1), redo=True)
+
+    assert f"3 of the 20 rows that were exported are not among the {17 + came}" in str(told.value)
+    assert "expired or were deleted in the source since" in str(told.value)
+    assert objects_of(source) == before
+    assert current_export(source.job(), source.place, day(1), source.bucket) == first
+
+
 def test_an_export_whose_files_are_gone_is_not_replaced_by_fewer_rows_either(source: Source) -> None:
     records = [multi(index) for index in range(48)]
     source.put(records)
