@@ -9,13 +9,12 @@ CONFIG := scripts/migration_config.yaml
 demo: install ## The whole road on the embedded stack: start, seed, dry run, execute, validate.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
-test: install ## All tests, a module at a time on each of two processes; LONG=1 and FULL=1 add the long ones.
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+test: install ## All tests, a module at a time on each of three processes; LONG=1 and FULL=1 add the long ones.
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
 	$(BIN)/lint-imports
 
 types: install

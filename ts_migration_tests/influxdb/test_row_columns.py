@@ -5,7 +5,7 @@ import struct
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ts_migration.errors import Permanent
@@ -138,9 +138,12 @@ def test_rows_by_columns_are_bit_for_bit_what_unpacking_gives(series: list, pack
 @settings(max_examples=100, deadline=None)
 @given(columns_of_one_kind_each())
 def test_columns_of_one_kind_with_holes_need_no_python_object_a_row(series: list) -> None:
+    """But for the rare batch in which a value looks like a row that ends at another such value: it is told by unpacking."""
+    body, rows = document(series), [row for each in series for row in each]
+    assume(body.count(_head(rows[0]) + b"\xd3") == len(rows))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_columns, "unpacked", None)
-        both_ways(document(series))
+        both_ways(body)
 
 
 def test_bytes_that_look_like_the_beginning_of_a_row_are_not_taken_for_one() -> None:
