@@ -1,6 +1,7 @@
-"""A job from the outside: another shell looks at it, cancels it, goes on with it; its process is stopped and killed.
+"""A job from the outside: another shell looks at it, cancels it, goes on with it; its process is stopped by signals.
 
-InfluxDB is slow, so that windows are at work for seconds. One story, for every command costs seconds.
+InfluxDB is slow, so that windows are at work for seconds. One story, for every command costs seconds. How a killed process
+looks is in `test_operations_story`.
 """
 
 import json
@@ -44,7 +45,6 @@ class Ended:
 class Story:
     """What happened to the job, in this order."""
 
-    refused: "subprocess.CompletedProcess[str]"
     running: "subprocess.CompletedProcess[str]"
     cancelled: Ended
     seconds: float
@@ -52,8 +52,6 @@ class Story:
     unknown: "subprocess.CompletedProcess[str]"
     status: "subprocess.CompletedProcess[str]"
     terminated_twice: Ended
-    killed: Ended
-    status_of_killed: "subprocess.CompletedProcess[str]"
     resumed: "subprocess.CompletedProcess[str]"
     last: "subprocess.CompletedProcess[str]"
     monitored: "subprocess.CompletedProcess[str]"
@@ -79,7 +77,6 @@ def story(embedded_stack: EmbeddedStack) -> Iterator[Story]:
 def told(stack: EmbeddedStack) -> Story:
     with start_command(*EXECUTE, cwd=stack.folder) as command:
         job_id = await_load(stack, command)
-        refused = stack.run("execute", *WINDOWS)
         running = stack.run("execute", "--job-id", job_id)
         answer = stack.run("execute", "--cancel-job", job_id)
         seconds = float(re.search(r"within ([\d.]+) s", answer.stdout)[1])
@@ -93,11 +90,6 @@ def told(stack: EmbeddedStack) -> Story:
         time.sleep(0.5)
         os.kill(command.pid, signal.SIGHUP)
         terminated = ended(stack, job_id, command, "")
-    with start_command(*EXECUTE, cwd=stack.folder) as command:
-        job_id = await_load(stack, command)
-        os.kill(command.pid, signal.SIGKILL)
-        killed = ended(stack, job_id, command, "")
-        status_of_killed = stack.run("status", "--config", CONFIG)
     assert stack.run("local", "faults", "clear").returncode == 0
     resumed = stack.run("execute", "--config", CONFIG, "--resume")
     last = stack.run("execute", "--config", CONFIG, "--resume")
@@ -110,8 +102,7 @@ def told(stack: EmbeddedStack) -> Story:
         validation = ended(stack, job_id, command, stack.run("execute", "--cancel-job", job_id).stdout)
     assert stack.run("local", "faults", "clear").returncode == 0
     return Story(
-        refused, running, cancelled, seconds, again, unknown, status, terminated, killed, status_of_killed, resumed,
-        last, monitored, checked, validation,
+        running, cancelled, seconds, again, unknown, status, terminated, resumed, last, monitored, checked, validation,
     )  # fmt: skip
 
 
@@ -145,11 +136,6 @@ def ended(stack: EmbeddedStack, job_id: str, command: StartedCommand, words: str
 
 def test_a_job_has_a_readable_id(story):
     assert re.fullmatch(rf"{SLUG}-\d{{8}}t\d{{4}}-[0-9a-f]{{4}}", story.cancelled.job_id)
-
-
-def test_a_second_execute_is_refused_and_told_the_first(story):
-    assert story.refused.returncode == 2
-    assert story.cancelled.job_id in story.refused.stderr
 
 
 def test_another_shell_sees_what_a_job_is_at(story):
@@ -188,16 +174,9 @@ def test_a_second_signal_stops_at_once_and_leaves_nothing_running(story):
     assert "state     cancelled" in story.terminated_twice.job.stdout
 
 
-def test_a_killed_command_is_told_from_one_that_runs(story):
-    assert "state     its process is gone" in story.killed.job.stdout
-    assert story.killed.job.returncode == 1
-    assert re.search(rf"{SLUG} .* its process is gone ", story.status_of_killed.stdout)
-    assert story.killed.unfinished == 0
-
-
 def test_it_is_gone_on_with_until_it_is_done(story):
     assert story.resumed.returncode == 0, story.resumed.stdout + story.resumed.stderr
-    assert f"going on with {story.killed.job_id}: {SLUG}, windows 2023-01-01 to 2023-03-01" in story.resumed.stderr
+    assert f"going on with {story.terminated_twice.job_id}: {SLUG}, windows 2023-01-01 to 2023-03-01" in story.resumed.stderr
     assert "0 failed" in story.resumed.stdout
     assert story.last.returncode == 0
     assert "Nothing to resume" in story.last.stdout

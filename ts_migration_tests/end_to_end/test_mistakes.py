@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from influxdb_client import Permission, PermissionResource
 
-from ts_migration_tests.embedded_stack import EmbeddedStack, configuration, start_command
+from ts_migration_tests.embedded_stack import EmbeddedStack, configuration
 from ts_migration_tests.end_to_end.history import runs
 from ts_migration_tests.end_to_end.target import plain_client
 
@@ -136,29 +136,3 @@ def test_a_range_without_rows(stack):
 def test_a_configuration_with_five_mistakes_names_all_of_them(stack):
     names = ("did you mean retention_days?", "end_time", "batch_size", "window", "parallel_jobs")
     assert_one_clear_message(stack, "5 mistakes in the configuration", *names, config=FIVE_MISTAKES)
-
-
-def test_a_second_execute_of_one_configuration_is_refused_and_the_first_goes_on(stack):
-    stack.write_config(configuration("load_data", **RANGE) + SETTINGS)
-    home = stack.folder / ".ts_migration" / "dagster"
-    with start_command("-m", "ts_migration.cli.main", "execute", cwd=stack.folder) as first:
-        deadline = time.monotonic() + 60
-        while not any(path.read_text() for path in home.glob("locks/*")):
-            assert first.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        # The first one stands still until the second has ended: it could be done sooner otherwise. Stopped in the midst
-        # of a transaction it holds the database of its home, too: then it goes on a little.
-        for _ in range(5):
-            with first.stopped():
-                second = stack.run("execute")
-            if "database is locked" not in second.stderr:
-                break
-            time.sleep(0.5)
-        assert second.returncode == 2, second.stderr
-        assert "another execute works on this configuration: load-data-job-" in second.stderr
-        assert f"(process {first.pid})" in second.stderr
-        assert len(re.findall(r"^error: ", second.stderr, re.MULTILINE)) == 1
-        assert first.wait(120) == 0
-    answer = stack.run("status")
-    assert re.search(r"load_data +migrated +2 +2 +2 ", answer.stdout), answer.stdout

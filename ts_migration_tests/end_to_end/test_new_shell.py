@@ -92,13 +92,6 @@ def test_dagster_loads_the_definitions_of_the_folder(first):
     assert "Validation successful" in answer.stdout + answer.stderr
 
 
-def test_validate_proves_it_again(first):
-    answer = first.stack.run("validate")
-    assert answer.returncode == 0, answer.stderr
-    assert "2 of 2 windows checked, 2 proven" in answer.stdout
-    assert "export files are gone" not in answer.stdout
-
-
 def test_after_the_cleanup_execute_does_nothing_and_the_proof_stands(first):
     assert empty_bulk(first.stack) > 0
     before, ran = first.objects.finished(), len(runs(first.stack))

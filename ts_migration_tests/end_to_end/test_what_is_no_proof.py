@@ -61,17 +61,13 @@ def state_of(stack: EmbeddedStack, config: str) -> str:
     return stack.run("status", "--config", config).stdout
 
 
-@pytest.mark.parametrize("made_anew", [False, True], ids=["dropped", "made_anew"])
-def test_windows_of_a_bucket_that_is_gone_are_no_proof_until_they_are_loaded_again(
-    stack: EmbeddedStack, made_anew: bool
-) -> None:
+def test_windows_of_a_bucket_that_was_made_anew_are_no_proof_until_they_are_loaded_again(stack: EmbeddedStack) -> None:
     first = stack.run("execute", "--config", "plants.yaml")
     assert first.returncode == 0, first.stderr
     with plain_client(stack) as client:
         found = client.buckets_api().find_bucket_by_name("plants")
         client.buckets_api().delete_bucket(found)
-        if made_anew:
-            client.buckets_api().create_bucket(bucket_name="plants", org_id=found.org_id)
+        client.buckets_api().create_bucket(bucket_name="plants", org_id=found.org_id)
     # After the guide's cleanup: what the load needs has to be made again, too.
     export_bucket(stack).delete_prefix(BULK_PREFIX)
     before = reports(stack)
@@ -112,7 +108,8 @@ def test_windows_of_a_bucket_that_is_gone_are_no_proof_until_they_are_loaded_aga
 def test_a_side_that_cannot_be_asked_is_one_message_of_validate_and_no_report(
     stack: EmbeddedStack, variables: dict[str, str], text: str
 ) -> None:
-    stack.run("execute", "--config", "plants.yaml")
+    if not migrated_manifests(stack):
+        stack.run("execute", "--config", "plants.yaml")
     before = reports(stack)
 
     answer = stack.run("validate", "--config", "plants.yaml", variables=variables)
