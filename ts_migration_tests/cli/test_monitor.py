@@ -58,7 +58,7 @@ def test_a_migration_is_watched_to_its_end_from_another_terminal_and_told_to_the
         "--config",
         "watched.yaml",
         "--window",
-        "2023-01-01..2023-02-01",
+        "2024-11-01..2024-12-01",  # months that no other test of the stack migrates
     )
     with start_command(*execute, cwd=embedded_stack.folder) as executing:
         answer = watched(

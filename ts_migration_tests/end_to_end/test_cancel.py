@@ -63,7 +63,7 @@ class Story:
 def story(embedded_stack: EmbeddedStack) -> Iterator[Story]:
     stack = embedded_stack
     text = configuration("exchange_data", end="2023-04-30T23:59:59Z").rstrip() + "\n    write_connections: 1\n"
-    stack.write_config(text + "    batch_size: 10\n", CONFIG)
+    stack.write_config(text + "    batch_size: 4\n", CONFIG)
     # Made before two processes look at it: Dagster makes its tables without a lock.
     stack.run("status", "--config", CONFIG)
     slow = "influxdb slow --on *POST*/api/v2/write* --delay 3"
