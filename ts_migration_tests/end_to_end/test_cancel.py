@@ -176,7 +176,10 @@ def test_a_second_signal_stops_at_once_and_leaves_nothing_running(story):
 
 def test_it_is_gone_on_with_until_it_is_done(story):
     assert story.resumed.returncode == 0, story.resumed.stdout + story.resumed.stderr
-    assert f"going on with {story.terminated_twice.job_id}: {SLUG}, windows 2023-01-01 to 2023-03-01" in story.resumed.stderr
+    assert (
+        f"going on with {story.terminated_twice.job_id}: {SLUG}, windows 2023-01-01 to 2023-03-01"
+        in story.resumed.stderr
+    )
     assert "0 failed" in story.resumed.stdout
     assert story.last.returncode == 0
     assert "Nothing to resume" in story.last.stdout
