@@ -2,7 +2,7 @@
 
 It looks at Dagster's event log alone, so it does not matter who ran the windows. It asks for exactly one roll-up per
 newest check: a table that changes later is rolled up again, and until then what was rolled up is taken back. Every
-skipped tick says what it waits for.
+skipped tick says what it waits for. Each tick also ends the runs of this machine's dead workers.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import dagster as dg
 from ts_migration.config import MigrationConfig
 from ts_migration.orchestration.check_state import TableState, table_state
 from ts_migration.orchestration.jobs import Job
+from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.run_history import running_windows
@@ -31,6 +32,8 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
         description="Materialises <table>/migrated when every window of the table is current and green.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        # Runs of a worker that was killed would fill the daemon's queue until somebody runs a command.
+        fail_dead_runs(context.instance)
         requests: list[dg.RunRequest] = []
         waiting: list[str] = []
         for job in config.migration_jobs:

@@ -1,11 +1,14 @@
 """When a table is rolled up, and what an operator reads while it is not: by the events of real runs."""
 
+import socket
 from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
 
 from ts_migration.orchestration.check_state import TableState, table_state
+from ts_migration.orchestration.names import WORKER_TAG
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration_tests.orchestration.scripted import FEBRUARY, JANUARY, MARCH, Script
 
@@ -39,6 +42,20 @@ def test_a_table_that_nobody_began_waits_for_all_its_windows(state: StateOf) -> 
     (reason,) = state.ticks()
 
     assert reason == "grid.load: 3 of 3 windows are not green: 3 not migrated (2023-01-01, 2023-02-01, 2023-03-01)"
+
+
+def test_a_tick_ends_the_run_of_a_worker_that_was_killed_so_that_it_fills_no_queue(
+    state: StateOf, script: Script, instance: dg.DagsterInstance
+) -> None:
+    job = script.definitions.resolve_job_def(script.names.job)
+    tags = {WORKER_TAG: f"{socket.gethostname()}/never-was", "dagster/partition": JANUARY}
+    run = instance.create_run_for_job(job, tags=tags)
+    instance.report_dagster_event(dg.DagsterEvent(DagsterEventType.RUN_START.value, job.name), run.run_id)
+    assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+
+    list(state.ticks())
+
+    assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
 
 
 def test_a_complete_table_is_rolled_up_once_per_newest_check(
