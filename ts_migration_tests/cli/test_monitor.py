@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from ts_migration_tests.embedded_stack import CHECKOUT, EmbeddedStack, configuration, run_command, start_command
+from ts_migration_tests.end_to_end.proven_table import seed_plants
 
 pytestmark = pytest.mark.stack
 SCRIPT = str(CHECKOUT / "scripts" / "monitor_migration.py")
@@ -50,7 +51,8 @@ def watched(stack: EmbeddedStack, *options: str) -> subprocess.CompletedProcess[
 def test_a_migration_is_watched_to_its_end_from_another_terminal_and_told_to_the_topic(
     embedded_stack: EmbeddedStack, heard: Any
 ) -> None:
-    embedded_stack.write_config(configuration("exchange_data"), "watched.yaml")
+    seed_plants(embedded_stack, "watched")
+    embedded_stack.write_config(configuration("watched", end="2023-03-31T23:59:59Z"), "watched.yaml")
     execute = (
         "-m",
         "ts_migration.cli.main",
@@ -58,7 +60,7 @@ def test_a_migration_is_watched_to_its_end_from_another_terminal_and_told_to_the
         "--config",
         "watched.yaml",
         "--window",
-        "2024-11-01..2024-12-01",  # months that no other test of the stack migrates
+        "2023-01-01..2023-02-01",
     )
     with start_command(*execute, cwd=embedded_stack.folder) as executing:
         answer = watched(
@@ -69,7 +71,7 @@ def test_a_migration_is_watched_to_its_end_from_another_terminal_and_told_to_the
     updates = [json.loads(line) for line in answer.stdout.splitlines()]
     (job,) = updates[-1]["jobs"]
     assert updates[-1]["over"]
-    assert (job["state"], job["done"], job["windows"], job["job"]) == ("succeeded", 2, 2, "exchange-data-job")
+    assert (job["state"], job["done"], job["windows"], job["job"]) == ("succeeded", 2, 2, "watched-job")
     assert job["points"] == job["rows"] > 0
     assert updates[-1]["target"]["memory"] > 0
     events = heard()
@@ -78,7 +80,7 @@ def test_a_migration_is_watched_to_its_end_from_another_terminal_and_told_to_the
     assert events[1]["jobs"][0]["points"] == job["points"]
 
     named = run_command(
-        SCRIPT, "--job-ids", job["id"], "exchange-data-job", "--update-interval", "30", cwd=embedded_stack.folder
+        SCRIPT, "--job-ids", job["id"], "watched-job", "--update-interval", "30", cwd=embedded_stack.folder
     )
     assert named.returncode == 0, named.stderr
     assert f"{job['id']}: succeeded, 2 of 2 windows" in named.stdout

@@ -248,6 +248,11 @@ class ProvenTable:
         )
 
 
+def seed_plants(stack: EmbeddedStack, table: str) -> None:
+    """The plants' rows in a table of one's own, on a stack that other tests share."""
+    seed(stack.timestream_url, SPEC.model_copy(update={"table": table}), plant_rows())
+
+
 @contextmanager
 def stack_with_plants(folder: Path, config: str, *tables: str) -> Iterator[tuple[EmbeddedStack, ProvenTable]]:
     """An embedded stack with these tables, each of the plants' rows; the first job's table, not migrated yet.

@@ -18,11 +18,12 @@ import pytest
 
 from ts_migration_tests.embedded_stack import EmbeddedStack, StartedCommand, configuration, start_command
 from ts_migration_tests.end_to_end.history import history, runs, unfinished
+from ts_migration_tests.end_to_end.proven_table import seed_plants
 
 pytestmark = pytest.mark.stack
 
 CONFIG = "cancelled.yaml"
-SLUG = "exchange-data-job"
+TABLE, SLUG = "stopped", "stopped-job"
 WINDOWS = ("--config", CONFIG, "--window", "2023-01-01..2023-03-01")
 VALIDATE = ("-m", "ts_migration.cli.main", "validate", "--config", CONFIG, "--parallel-jobs", "1")
 EXECUTE = ("-m", "ts_migration.cli.main", "execute", *WINDOWS)
@@ -62,7 +63,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(embedded_stack: EmbeddedStack) -> Iterator[Story]:
     stack = embedded_stack
-    text = configuration("exchange_data", end="2023-04-30T23:59:59Z").rstrip() + "\n    write_connections: 1\n"
+    seed_plants(stack, TABLE)
+    text = configuration(TABLE, end="2023-03-31T23:59:59Z").rstrip() + "\n    write_connections: 1\n"
     stack.write_config(text + "    batch_size: 4\n", CONFIG)
     # Made before two processes look at it: Dagster makes its tables without a lock.
     stack.run("status", "--config", CONFIG)
