@@ -5,6 +5,7 @@ convert, load and check the windows that grew and those that are new: runs of Da
 new is in `operations.arrivals`; how the file's text changes, in `config_end_time`.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class CatchUpResult:
     """What `catch_up` did."""
 
     passes: tuple[ExecutionResult, ...]
+    """A pass whose windows had to be repaired has a second result: what was left after that, the roll-up."""
     left: tuple[Arrivals, ...]
     """What the last look found and no pass took in; nothing where the source is still."""
     declined: bool = False
@@ -82,33 +84,32 @@ def catch_up(
     Raises:
         MigrationError: nothing was begun, or a system failed between two passes: the same call goes on.
     """
+
+    def run(export_again: dict[str, tuple[str, ...]]) -> ExecutionResult:
+        return execute(
+            load_config(config_path),
+            environment,
+            config_path=config_path,
+            only=only,
+            parallel_jobs=parallel_jobs,
+            region=region,
+            report=report,
+            export_again=export_again,
+            command="catch-up",
+        )
+
     passes: list[ExecutionResult] = []
-    while True:
-        config = load_config(config_path)
-        found = look_at_arrivals(config, environment, only=only, region=region)
-        on_look(len(passes) + 1, found)
+    for number in itertools.count(1):
+        found = look_at_arrivals(load_config(config_path), environment, only=only, region=region)
+        on_look(number, found)
         ends = {each.job.job_name: each.new_end_ns for each in found if each.new_end_ns is not None}
         late = {each.job.slug: tuple(window.key for window in each.changed) for each in found if each.changed}
-        if (passes and not ends and not late) or len(passes) == MOST_PASSES:
+        if (passes and not ends and not late) or number > MOST_PASSES:
             return CatchUpResult(tuple(passes), found)
         declined = False
         if ends:
             before = config_path.read_text(encoding="utf-8")
             declined = not agree(EndTimeChange(config_path, before, with_end_times(before, ends)))
-
-        def run(export_again: dict[str, tuple[str, ...]]) -> ExecutionResult:
-            return execute(
-                load_config(config_path),
-                environment,
-                config_path=config_path,
-                only=only,
-                parallel_jobs=parallel_jobs,
-                region=region,
-                report=report,
-                export_again=export_again,
-                command="catch-up",
-            )
-
         passes.append(run(late))
         if not passes[-1].interrupted and _values_gone_are_mended(
             found, passes[-1], environment, config_path=config_path, region=region, report=report
@@ -118,6 +119,7 @@ def catch_up(
             # A window that failed would fail alike at once. A roll-up fails for rows that came late: the next pass's.
             left = tuple(each for each in found if each.new_end_ns is not None) if declined else ()
             return CatchUpResult(tuple(passes), left, declined)
+    raise AssertionError("unreachable")
 
 
 def _values_gone_are_mended(

@@ -9,6 +9,7 @@ from ts_migration.operations.arrivals import Arrivals, ChangedWindow
 from ts_migration.orchestration import catch_up as module
 from ts_migration.orchestration.catch_up import MOST_PASSES, CatchUpResult, EndTimeChange, catch_up
 from ts_migration.orchestration.execution import ExecutionResult, JobResult
+from ts_migration.orchestration.repair_run import Repair
 from ts_migration.timestream.window_counts import TailCount
 from ts_migration_tests.orchestration.scripted import CONFIG, FEBRUARY
 
@@ -25,20 +26,26 @@ class Source:
         self.again: list[dict] = []
         self.failing = False
         self.interrupted = False
+        self.repaired: list[tuple[str, str]] = []
 
     def look(self, config: object, *_: object, **__: object) -> tuple[Arrivals, ...]:
         found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         job = load_config(self.path).migration_jobs[0]
         late = (ChangedWindow(FEBRUARY, 5, 6),) if "late" in found else ()
+        rewritten = (ChangedWindow(FEBRUARY, 5, 5),) if "rewritten" in found else ()
         after = "after" in found and job.end_time < MAY
         tail = TailCount(1, APRIL, APRIL) if after else TailCount(0, None, None)
-        return (Arrivals(job, late, (), tail, MAY if after else None),)
+        return (Arrivals(job, late, (), tail, MAY if after else None, rewritten),)
 
     def execute(self, *_: object, export_again: dict, **__: object) -> ExecutionResult:
         self.again.append(export_again)
-        errors = ["window 2023-02-01: no"] if self.failing else []
+        errors = ["window 2023-02-01: no"] if self.failing and (export_again or not self.repaired) else []
         result = JobResult("load", "grid.load", "load", 3, ran=1, failed=len(errors), errors=errors)
         return ExecutionResult("id", (result,), 1.0, self.interrupted)
+
+    def repair(self, *_: object, windows: tuple[str, str], **__: object) -> Repair:
+        self.repaired.append(windows)
+        return Repair("load", "grid.load", [], {})
 
     def catch_up(self, *, agrees: bool = True) -> CatchUpResult:
         def agree(change: EndTimeChange) -> bool:
@@ -56,6 +63,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     made = Source(path, "nothing")
     monkeypatch.setattr(module, "look_at_arrivals", made.look)
     monkeypatch.setattr(module, "execute", made.execute)
+    monkeypatch.setattr(module, "repair", made.repair)
     return made
 
 
@@ -81,6 +89,18 @@ def test_a_source_that_is_written_to_without_a_pause_ends_it_and_is_told(source:
     result = source.catch_up()
 
     assert (len(result.passes), result.still, result.ok) == (MOST_PASSES, False, False)
+
+
+def test_windows_that_were_written_again_and_failed_are_repaired_and_a_source_that_goes_on_so_ends_it_too(
+    source: Source,
+) -> None:
+    source.looks, source.failing = ["rewritten"], True
+
+    result = source.catch_up()
+
+    assert source.repaired == [(FEBRUARY, FEBRUARY)] * MOST_PASSES
+    assert source.again == [{"load": (FEBRUARY,)}, {}] * MOST_PASSES
+    assert (result.still, result.ok) == (False, False)
 
 
 def test_a_later_end_that_nobody_agrees_to_leaves_the_file_alone_and_takes_late_rows_in(source: Source) -> None:
