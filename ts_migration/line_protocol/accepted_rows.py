@@ -4,6 +4,7 @@ Pure, and the same for every form that rows are loaded in: what is quarantined a
 it. Lines are made in `encoder`, arrays of shard files in `field_columns`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -34,29 +35,43 @@ TIME = "time_ns"
 
 
 @dataclass(frozen=True)
-class AcceptedRows:
-    """The rows of a frame that can be said.
+class Sayable(ABC):
+    """A batch of rows, told apart into those that can be said and the others, in the form that they are written in.
 
     Attributes:
-        rows: those with at least one field, in the frame's order, with the columns of their series (`series`).
-        lanes: the fields that columns are written to.
         counts: field key -> values.
         accepted: the source rows without the rejects, in their own order; empty rows are among them, so that whoever
-            counts values apart from this for itself sees that they have none.
+            counts values apart from this sees for itself that they have none.
         rejects: the source rows that cannot be said, with their reasons.
         empty: rows without a single field.
     """
 
-    rows: pl.DataFrame
-    lanes: tuple[Lane, ...]
     counts: dict[str, int]
     accepted: pl.DataFrame
     rejects: Rejects
     empty: int
 
     @property
+    @abstractmethod
     def points(self) -> int:
         """Rows that become a point."""
+
+
+@dataclass(frozen=True)
+class AcceptedRows(Sayable):
+    """The same as rows, for files that are written by columns.
+
+    Attributes:
+        rows: those with at least one field, in the frame's order, with the columns of their series (`series`).
+        lanes: the fields that columns are written to.
+    """
+
+    rows: pl.DataFrame
+    lanes: tuple[Lane, ...]
+
+    @property
+    def points(self) -> int:
+        """As of `Sayable`."""
         return len(self.rows)
 
 
@@ -84,7 +99,8 @@ def accept(frame: pl.DataFrame, mapping: Mapping) -> AcceptedRows:
     empty = len(rows) - int(filled.sum())
     if empty:
         rows = rows.filter(filled)
-    return AcceptedRows(rows, all_lanes, _counts(rows, all_lanes), frame, rejects or _no_rejects(frame), empty)
+    counts = _counts(rows, all_lanes)
+    return AcceptedRows(counts, frame, rejects or _no_rejects(frame), empty, rows, all_lanes)
 
 
 def _require_known(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> None:

@@ -13,37 +13,27 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from ts_migration.line_protocol.accepted_rows import TIME, accept, present, told_value
+from ts_migration.line_protocol.accepted_rows import TIME, Sayable, accept, present, told_value
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
-from ts_migration.line_protocol.rejects import Rejects
 from ts_migration.line_protocol.series import HEAD, RANK, Lane, lane_key
 
 _LINE = ":line"
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(Sayable):
     """A batch of rows as lines.
 
     Attributes:
         text: all lines, each with its line feed, in UTF-8. A string field may hold line feeds: cut at `offsets` only.
         offsets: bytes; line i is text[offsets[i]:offsets[i + 1]].
         times: ns, of each line.
-        counts: field key -> values written.
-        accepted: the source rows without the rejects, in their own order; empty rows are among them, so that whoever
-            counts values apart from this encoder sees for itself that they have none.
-        rejects: the source rows that cannot be said, with their reasons.
-        empty: rows without a single field.
     """
 
     text: memoryview
     offsets: npt.NDArray[np.int64]
     times: npt.NDArray[np.int64]
-    counts: dict[str, int]
-    accepted: pl.DataFrame
-    rejects: Rejects
-    empty: int
 
     @property
     def points(self) -> int:
@@ -70,7 +60,7 @@ def encode(frame: pl.DataFrame, mapping: Mapping) -> Encoded:
     found = accept(frame, mapping)
     ordered = _by_series_and_time(found.rows, found.lanes)
     text, offsets, times = _text(ordered.select(TIME, _line(ordered, found.lanes).alias(_LINE)))
-    return Encoded(text, offsets, times, found.counts, found.accepted, found.rejects, found.empty)
+    return Encoded(found.counts, found.accepted, found.rejects, found.empty, text, offsets, times)
 
 
 def _line(rows: pl.DataFrame, all_lanes: Sequence[Lane]) -> pl.Expr:

@@ -7,10 +7,11 @@ collisions, are in `timestream.series`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import polars as pl
 
+from ts_migration.line_protocol.accepted_rows import Sayable
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
@@ -37,30 +38,6 @@ RULE_OF = {
 
 _LARGEST_EXACT = 2**63 - 1024
 """The largest float64 that is an int64, too."""
-
-
-class Sayable(Protocol):
-    """A batch of rows in the form that it is written in: `encoder.Encoded`, `accepted_rows.AcceptedRows`."""
-
-    @property
-    def points(self) -> int:
-        """Rows that become a point."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Field key -> values."""
-
-    @property
-    def accepted(self) -> pl.DataFrame:
-        """The source rows without the rejects."""
-
-    @property
-    def rejects(self) -> Rejects:
-        """The source rows that cannot be said."""
-
-    @property
-    def empty(self) -> int:
-        """Rows without a single field."""
 
 
 Form = TypeVar("Form", bound=Sayable, covariant=True)
@@ -105,7 +82,7 @@ def say(
     rejects = Rejects(before.rows.filter(left), second.rejects.reasons, second.rejects.columns)
     counts = _changed(before.rows.filter(~left), mapping, rules)
     clean = replace(
-        second,  # type: ignore[type-var]
+        second,
         accepted=second.accepted.drop(_POSITION),
         rejects=Rejects(second.rejects.rows.drop(_POSITION), second.rejects.reasons, second.rejects.columns),
     )

@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ts_migration.line_protocol.accepted_rows import Sayable
 from ts_migration.line_protocol.rejects import rejects_digest
-from ts_migration.line_protocol.rewrites import Said, Sayable
+from ts_migration.line_protocol.rewrites import Said
 
 
 @dataclass

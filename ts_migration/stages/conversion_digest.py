@@ -9,8 +9,9 @@ from typing import Self
 
 import polars as pl
 
+from ts_migration.line_protocol.accepted_rows import Sayable
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.line_protocol.rewrites import Said, Sayable
+from ts_migration.line_protocol.rewrites import Said
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.hashing import MASK
 

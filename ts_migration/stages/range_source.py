@@ -10,24 +10,24 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from ts_migration.line_protocol.accepted_rows import accept
+from ts_migration.line_protocol.accepted_rows import Sayable, accept
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
-from ts_migration.line_protocol.rewrites import Said, Sayable, say
+from ts_migration.line_protocol.rewrites import Said, say
 from ts_migration.line_protocol.rules import Rules
 from ts_migration.line_protocol.series import MEASURE_NAME
 from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import ExportManifest, FramesRecord, LineProtocolManifest, fingerprint
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.check import export_reading, source_reading
-from ts_migration.stages.currency import window_range
 from ts_migration.stages.expectation import Expectation
+from ts_migration.stages.scratch_export import export_manifest
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import sample_rows, source_counts
 from ts_migration.timestream.schema import ColumnRole, TableSchema
-from ts_migration.timestream.unload import Unloaded, Unloader, attempt_name
+from ts_migration.timestream.unload import Unloader, attempt_name
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.frames import FrameChecks
 from ts_migration.windows import Window
@@ -139,23 +139,6 @@ def _gated(frame: pl.DataFrame, mapping: Mapping) -> dict[str, set[str]]:
         if taken is not None:
             takers[source.column] = None if source.measure_names is None else taken | set(source.measure_names)
     return {column: names for column, names in takers.items() if names is not None and column in frame.columns}
-
-
-def export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:
-    """What an export's manifest would say; it is written nowhere."""
-    return ExportManifest(
-        database=schema.database,
-        table=schema.table,
-        window=window_range(unloaded.window),
-        columns=unloaded.columns,
-        files=unloaded.files,
-        rows=unloaded.rows,
-        bytes=unloaded.bytes,
-        queries=unloaded.queries,
-        aws_manifests=(),
-        settings=fingerprint(),
-        seconds=0.0,
-    )
 
 
 @dataclass

@@ -16,15 +16,14 @@ from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.series import MEASURE_NAME
-from ts_migration.manifests import DigestRecord, ExportManifest, fingerprint
-from ts_migration.objects import CHECKS_PREFIX, ExportBucket
-from ts_migration.stages.currency import window_range
+from ts_migration.manifests import DigestRecord, ExportManifest
+from ts_migration.objects import ExportBucket
+from ts_migration.stages.scratch_export import scratch_export
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.ingestion import RECORDS_A_REQUEST, Ingestion
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.records import TIME_NS, Record, RecordShape, records_of
 from ts_migration.timestream.schema import ColumnRole, TableSchema
-from ts_migration.timestream.unload import Unloader, attempt_name
 from ts_migration.validation.digest import PointDigest
 from ts_migration.windows import Window
 
@@ -115,28 +114,14 @@ def read_back(
     """
     window = Window(export.window.start_ns, export.window.end_ns, export.window.key)
     mapping = every_column(shape, export.table)
-    scratch = f"{CHECKS_PREFIX}restored-{attempt_name()}/"
-    try:
-        schema = _known_columns(describe(query, database, table), shape)
-        _require_types(schema, export)
-        unloaded = Unloader(query, bucket, schema).window(window, lambda: scratch + attempt_name())
-        held = export.model_copy(
-            update={
-                "window": window_range(window),
-                "columns": unloaded.columns,
-                "files": unloaded.files,
-                "rows": unloaded.rows,
-                "bytes": unloaded.bytes,
-                "settings": fingerprint(),
-            }
-        )
+    schema = _known_columns(describe(query, database, table), shape)
+    _require_types(schema, export)
+    with scratch_export(schema, window, query, bucket) as held:
         keys = _keys(export, shape, mapping, bucket) if only_exported else None
         seen = _Seen(held, mapping, bucket)
         for _ in seen.frames(None if keys is None else lambda frame: np.isin(_row_keys(frame, shape), keys)):
             pass
         return replace(seen.kept, others=held.rows - seen.rows)
-    finally:
-        bucket.delete_prefix(scratch)
 
 
 def require_equal(kept: Kept, found: Kept, where: str, next_step: str) -> None:

@@ -6,7 +6,7 @@ values, so that of a stretch is the sum of its windows'; only where they differ 
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from ts_migration.config import MigrationConfig, MigrationJob
@@ -17,22 +17,22 @@ from ts_migration.line_protocol.rewrites import say
 from ts_migration.line_protocol.series import MEASURE_NAME
 from ts_migration.line_protocol.tally import Tally
 from ts_migration.manifests import ExportManifest, read_manifest
-from ts_migration.objects import CHECKS_PREFIX, ExportBucket, TablePlace
+from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.gone_rows import new_rows
 from ts_migration.stages.proof import WindowProof
 from ts_migration.stages.range_source import (
     LINES,
     RangeSubject,
-    export_manifest,
     mapped_columns,
     only_mapped,
     unmapped_values,
 )
+from ts_migration.stages.scratch_export import scratch_export
 from ts_migration.stages.table import frozen_mapping
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.readings import new_column_values
-from ts_migration.timestream.unload import Unloader, attempt_name
+from ts_migration.timestream.schema import TableSchema
 from ts_migration.validation.digest import PointDigest
 from ts_migration.validation.hashing import MASK
 from ts_migration.windows import Window
@@ -172,7 +172,7 @@ def _has_new_rows(
         return False
     if new_column_values(query, subject.schema, subject.mapping, window):
         return True
-    with _exported_again(subject, window, query, bucket) as now:
+    with scratch_export(_mapped(subject), window, query, bucket) as now:
         columns = [name for name in now.columns if name not in (SOURCE_TIME, TIME, MEASURE_NAME)]
         return bool(new_rows(columns, exported, now, bucket))
 
@@ -214,7 +214,7 @@ def _values_now(subject: RangeSubject, window: Window, query: TimestreamQuery, b
     digest = PointDigest(window.start_ns, window.end_ns)
     tally = Tally()
     unmapped = new_column_values(query, schema, mapping, window)
-    with _exported_again(subject, window, query, bucket) as export:
+    with scratch_export(_mapped(subject), window, query, bucket) as export:
         frame_rows = FrameSize(LINES).rows(export.columns)
         with closing(one_ahead(export_frames(bucket, export, mapping, frame_rows), "export-read")) as frames:
             for frame in frames:
@@ -226,14 +226,5 @@ def _values_now(subject: RangeSubject, window: Window, query: TimestreamQuery, b
     return _Sum(tally.rows, tally.quarantined, digest.record().lanes, tally.quarantined_digest, unmapped)
 
 
-@contextmanager
-def _exported_again(
-    subject: RangeSubject, window: Window, query: TimestreamQuery, bucket: ExportBucket
-) -> Iterator[ExportManifest]:
-    """An export of a stretch of time to a scratch folder, which is deleted at the end."""
-    scratch = f"{CHECKS_PREFIX}{attempt_name()}/"
-    try:
-        unloader = Unloader(query, bucket, mapped_columns(subject.schema, subject.mapping))
-        yield export_manifest(subject.schema, unloader.window(window, lambda: scratch + attempt_name()))
-    finally:
-        bucket.delete_prefix(scratch)
+def _mapped(subject: RangeSubject) -> TableSchema:
+    return mapped_columns(subject.schema, subject.mapping)

@@ -247,14 +247,20 @@ def test_nothing_is_deleted_before_every_window_is_looked_at(shared, monkeypatch
     assert held(shared).values == before.values + 1
 
 
-def test_a_retention_that_the_roll_up_set_on_a_bucket_that_was_there_is_set_back(migration: Migration) -> None:
-    stack, name = migration.stack, migration.job.target_bucket
-    buckets.ensure(stack.target, name, 86_400)
+def rolled_up_with_a_retention(migration: Migration) -> Migration:
+    """A job that names a retention, in a bucket that others made without one."""
+    buckets.ensure(migration.stack.target, migration.job.target_bucket, 86_400)
     _made_by_others(migration)
     one = migration.changed(retention_days=36_500)
     for index in (0, 1):
         one.run(index)
     one.roll_up()
+    return one
+
+
+def test_a_retention_that_the_roll_up_set_on_a_bucket_that_was_there_is_set_back(migration: Migration) -> None:
+    one = rolled_up_with_a_retention(migration)
+    stack, name = migration.stack, migration.job.target_bucket
     assert _retention(one) == 36_500 * 86_400
     record = roll_back(one)
     assert _retention(one) == 0
@@ -263,14 +269,8 @@ def test_a_retention_that_the_roll_up_set_on_a_bucket_that_was_there_is_set_back
 
 
 def test_a_retention_that_somebody_has_set_since_stays(migration: Migration) -> None:
-    stack, name = migration.stack, migration.job.target_bucket
-    buckets.ensure(stack.target, name, 86_400)
-    _made_by_others(migration)
-    one = migration.changed(retention_days=36_500)
-    for index in (0, 1):
-        one.run(index)
-    one.roll_up()
-    buckets.set_retention(stack.target, name, 40_000 * 86_400)
+    one = rolled_up_with_a_retention(migration)
+    buckets.set_retention(migration.stack.target, migration.job.target_bucket, 40_000 * 86_400)
     record = roll_back(one)
     assert _retention(one) == 40_000 * 86_400
     assert "which somebody has set since" in record.retention
