@@ -146,16 +146,21 @@ def signal_all(pids: list[int], number: signal.Signals) -> None:
 @contextmanager
 def start_command(*arguments: str, cwd: Path, variables: dict[str, str] | None = None) -> Iterator[StartedCommand]:
     """A Python program that runs while the block does, in a process group of its own; what it prints is dropped."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={**clean_environment(), **(variables or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    # Tests run by nohup ignore SIGHUP, and so would what they start.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env={**clean_environment(), **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, hangup)
     started = StartedCommand(process)
     try:
         yield started
