@@ -21,7 +21,7 @@ from ts_migration.orchestration.cancellation import BACKFILL_TAG, NOT_OVER, name
 from ts_migration.orchestration.job_heart import Heart, heart_of
 from ts_migration.orchestration.job_progress import JobState, WindowAtWork, state_of
 from ts_migration.orchestration.job_record import JOBS, ROLLBACK, JobRecord, job_record, job_records
-from ts_migration.orchestration.liveness import fail_dead_runs
+from ts_migration.orchestration.liveness import fail_dead_runs, worker_of
 from ts_migration.orchestration.monitored_job import (
     MonitoredJob,
     Pace,
@@ -36,7 +36,6 @@ from ts_migration.orchestration.names import (
     JOB_NAME_TAG,
     PARTITION_TAG,
     TABLE_TAG,
-    WORKER_TAG,
     TableNames,
 )
 from ts_migration.orchestration.run_history import words_of
@@ -228,7 +227,7 @@ class Monitor:
         found = []
         for record in watched.runs:
             run, running = record.dagster_run, is_running(record)
-            worker = run.tags.get(WORKER_TAG, "").partition("/")[2]
+            worker = worker_of(run).partition("/")[2]
             if worker or running:
                 # A worker is there between its runs, too.
                 markers.add(worker or run.run_id)

@@ -7,7 +7,8 @@ no variable set; what is missing is then named in one message. No field holds a 
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
@@ -17,6 +18,7 @@ from pydantic import Field
 from ts_migration.config import Environment, MigrationSettings
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
+from ts_migration.orchestration.liveness import announced_run
 
 if TYPE_CHECKING:
     from ts_migration.influxdb.connection import Target
@@ -66,6 +68,15 @@ class ExportBucketResource(S3Resource):
 
         set_here = self.model_dump(exclude_defaults=True, exclude={"name", "region_name"})
         return super().get_client() if set_here else client("s3", self.region_name)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["ExportBucketResource"]:
+        """Itself, while others can see that the run's process lives: every run has this resource, from its start."""
+        if context.instance is None or context.run is None:
+            yield self
+            return
+        with announced_run(context.instance, context.run):
+            yield self
 
     def get_object_to_set_on_execution_context(self) -> Any:
         """Itself, and not S3Resource's client, which would be made for every run: 0.1 s."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from ts_migration.orchestration.names import WORKER_TAG
+from ts_migration.orchestration.liveness import worker_of
 
 LOOK_S = 2.0
 GRACE_S = 3.0
@@ -21,7 +21,7 @@ GRACE_S = 3.0
 @contextmanager
 def stopped_when_cancelled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[None]:
     """End the process while the block lasts, once its run was asked to end and does not."""
-    if WORKER_TAG in run.tags or instance.is_ephemeral:
+    if worker_of(run) or instance.is_ephemeral:
         yield
         return
     over = threading.Event()

@@ -2,7 +2,7 @@
 
 It looks at Dagster's event log alone, so it does not matter who ran the windows. It asks for exactly one roll-up per
 newest check: a table that changes later is rolled up again, and until then what was rolled up is taken back. Every
-skipped tick says what it waits for. Each tick also ends the runs of this machine's dead workers.
+skipped tick says what it waits for. Each tick also ends the runs of this machine's dead processes.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ from ts_migration.orchestration.names import JOB_NAME_TAG, TableNames
 from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.run_history import running_windows
 
-TICK_S = 15
+TICK_S = 10
+"""A slot of a pool that a killed run left claimed is free after so long: the next load waits half a minute at most."""
 NAMED_WINDOWS = 3
 
 
@@ -32,7 +33,7 @@ def rollup_sensor(config: MigrationConfig, roll_up_jobs: Sequence[Job]) -> dg.Se
         description="Materialises <table>/migrated when every window of the table is current and green.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        # Runs of a worker that was killed would fill the daemon's queue until somebody runs a command.
+        # They would fill the daemon's queue and its pools until somebody runs a command.
         fail_dead_runs(context.instance)
         requests: list[dg.RunRequest] = []
         waiting: list[str] = []

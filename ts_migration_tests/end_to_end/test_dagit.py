@@ -5,7 +5,9 @@ windows of `dams` are run by themselves. What a run does with a window is tested
 sees and may rely on.
 """
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import pytest
 
 from ts_migration.influxdb.buckets import ensure
 from ts_migration.orchestration.check_state import table_state
-from ts_migration.orchestration.names import WINDOW_CHECKS, TableNames
+from ts_migration.orchestration.names import WINDOW_CHECKS, WRITE_POOL, TableNames
 from ts_migration.stages.proof import proof_of
 from ts_migration_tests.embedded_stack import DATABASE, EmbeddedStack, run_command
 from ts_migration_tests.end_to_end.dagit import Dagit, await_value, dagster_dev
@@ -42,6 +44,7 @@ CONFIG = (
     + "migration_settings: {parallel_jobs: 2, retry_delay_seconds: 0.01}\n"
 )
 PLANTS, DAMS = f"{DATABASE}/plants", f"{DATABASE}/dams"
+PROCESS = re.compile(r"Started process for run \(pid: (\d+)\)")
 FOREIGN = ",plant=alien load_mw=1 "
 STAGES = ("export_files", "line_protocol_files", "influxdb_bucket")
 
@@ -212,6 +215,27 @@ def test_a_run_of_the_daemon_is_cancelled_with_its_backfill_within_seconds(scene
         assert (again.returncode, "it had ended before: canceled" in again.stderr) == (1, True), again.stderr
     finally:
         stack.run("local", "faults", "clear")
+
+
+def test_a_run_of_the_daemon_that_is_killed_keeps_no_slot_from_the_next_backfill(scene: Scene) -> None:
+    dagit, stack = scene.dagit, scene.stack
+    with history(stack) as instance:
+        instance.event_log_storage.set_concurrency_slots(WRITE_POOL, 1)
+    slow = "influxdb slow --on *POST*/api/v2/write* --delay 20"
+    assert stack.run("local", "faults", "set", *slow.split()).returncode == 0
+    try:
+        killed = dagit.backfill([f"{PLANTS}/{asset}" for asset in STAGES], [JANUARY])
+        run = await_value(lambda: dagit.loading(killed), "a window to be loaded")
+        with history(stack) as instance:
+            told = next(filter(None, (PROCESS.search(event.message) for event in instance.all_logs(run))))
+        os.kill(int(told[1]), signal.SIGKILL)
+    finally:
+        stack.run("local", "faults", "clear")
+
+    backfill = dagit.backfill([f"{PLANTS}/{asset}" for asset in STAGES], [FEBRUARY])
+    proven = {FEBRUARY: "SUCCESS"}
+    await_value(lambda: dagit.runs_of_backfill(backfill) == proven or None, "the slot to be free", timeout_s=60)
+    assert dagit.status_of(run) == "FAILURE"
 
 
 @pytest.mark.parametrize("servers", ["none_named", "all_down"])
