@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def repair(
     table: Annotated[
-        str | None, typer.Option("--table", help="The table: DATABASE.TABLE, or the job's job_name.")
+        str | None, typer.Option("--table", help="The table: DATABASE.TABLE or TABLE, or the job's job_name.")
     ] = None,
     config: ConfigOption = None,
     window: Annotated[
@@ -37,7 +37,7 @@ def repair(
     Example: ts-migration repair --table ons_energy_data.load_data --window 2023-02-01 --dry-run
     """
     work = begin(config, parallel_jobs=parallel_jobs)
-    job = _job(work, table)
+    job = job_of_table(work, table)
     keys = window_keys(window, [job])
     if dry_run:
         from ts_migration.orchestration.repair_run import look
@@ -46,7 +46,7 @@ def repair(
     raise typer.Exit(_repair(work, job, keys, region, parallel_jobs))
 
 
-def _job(work: Work, table: str | None) -> "MigrationJob":
+def job_of_table(work: Work, table: str | None) -> "MigrationJob":
     """The job that --table names.
 
     Raises:
@@ -57,10 +57,11 @@ def _job(work: Work, table: str | None) -> "MigrationJob":
         found = list(jobs)
     else:
         found = [job for job in jobs if table in (job.job_name, job.slug)]
-        found = found or [job for job in jobs if table in (job.source, f"{job.source_database}.{job.source_table}")]
+        found = found or [job for job in jobs if table == job.source]
+        found = found or [job for job in jobs if table == job.source_table]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(f"{job.source_database}.{job.source_table} ({job.slug})" for job in jobs)
+    known = ", ".join(f"{job.source} ({job.slug})" for job in jobs)
     raise Refused(
         f"{len(found) or 'no'} jobs of the configuration fit " + (f"--table {table!r}" if table else "no --table"),
         where=str(work.path),
