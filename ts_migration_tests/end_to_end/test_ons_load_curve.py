@@ -1,6 +1,6 @@
 """The main job on real input: the hourly load of the Brazilian grid, by the commands that a user types.
 
-One year by default; FULL=1 takes all of it, 2000-01-01 to 2024-11-24, 873,016 rows of which 259 have no value.
+Two jobs of the one table: one is loaded as line protocol, the other as shard files. One year by default; FULL=1 takes all of it, 2000-01-01 to 2024-11-24, 873,016 rows of which 259 have no value.
 """
 
 import math
@@ -29,13 +29,24 @@ START, END = ("2000-01-01", "2024-11-24") if FULL else ("2023-01-01", "2023-12-3
 WINDOWS = 299 if FULL else 12
 FIELD = "val_cargaenergiahomwmed"
 TIMEOUT_S = 3600 if FULL else 300
-# One job, windows of a month: the default.
+LINES, BULK = "load_curve", "load_curve_bulk"
+PLACES = {LINES: f"{DATABASE}/load_curve", BULK: f"{DATABASE}/load_curve@in-bulk"}
+"""Bucket of each job -> where its manifests lie."""
+EACH = pytest.mark.parametrize("bucket", PLACES)
+# Windows of a month: the default.
 CONFIG = f"""\
 migration_jobs:
   - job_name: "Load curve"
     source_database: "{DATABASE}"
     source_table: "load_curve"
-    target_bucket: "load_curve"
+    target_bucket: "{LINES}"
+    start_time: "{START}T00:00:00Z"
+    end_time: "{END}T23:59:59Z"
+  - job_name: "In bulk"
+    source_database: "{DATABASE}"
+    source_table: "load_curve"
+    target_bucket: "{BULK}"
+    load: bulk
     start_time: "{START}T00:00:00Z"
     end_time: "{END}T23:59:59Z"
 migration_settings:
@@ -89,8 +100,9 @@ def test_the_source_is_what_it_is_known_to_be(migrated):
     assert f"{len(migrated.rows):,}" in migrated.answers["local seed --ons ons"]
 
 
-def test_every_window_is_proven_and_the_table_is_migrated(migrated):
-    objects = Objects(migrated.stack, f"{DATABASE}/load_curve")
+@EACH
+def test_every_window_is_proven_and_the_table_is_migrated(migrated, bucket):
+    objects = Objects(migrated.stack, PLACES[bucket])
     assert len(objects.windows) == WINDOWS
     assert set(objects.statuses().values()) == {"proven"}
     assert len(objects.statuses()) == WINDOWS
@@ -101,31 +113,43 @@ def test_every_window_is_proven_and_the_table_is_migrated(migrated):
 
 def test_every_command_says_that_all_is_proven(migrated):
     checks = f"{5 * WINDOWS:,} of {5 * WINDOWS:,}"
-    assert checks in migrated.answers["execute"]
-    assert checks in migrated.answers["validate"]
+    assert migrated.answers["execute"].count(checks) == len(PLACES)
+    assert migrated.answers["validate"].count(checks) == len(PLACES)
     assert "Every value is proven" in migrated.answers["validate"]
     assert " migrated " in migrated.answers["status"]
 
 
-def test_the_bucket_holds_as_many_values_as_the_source_has_texts(migrated):
+def test_shard_files_hold_the_digests_that_line_protocol_has(migrated):
+    lines, bulk = (Objects(migrated.stack, place) for place in PLACES.values())
+    found = [bulk.read(key, "line_protocol") for key in bulk.windows]
+    assert {manifest["form"] for manifest in found} == {"bulk"}
+    assert [manifest["expected"] for manifest in found] == [
+        lines.read(key, "line_protocol")["expected"] for key in lines.windows
+    ]
+
+
+@EACH
+def test_the_bucket_holds_as_many_values_as_the_source_has_texts(migrated, bucket):
     with plain_client(migrated.stack) as client:
-        found = count(client, "load_curve", "load_curve", "1990-01-01T00:00:00Z", "2030-01-01T00:00:00Z")
+        found = count(client, bucket, "load_curve", "1990-01-01T00:00:00Z", "2030-01-01T00:00:00Z")
     assert found == {FIELD: len(migrated.with_value)}
 
 
-def test_values_asked_by_flux_are_the_sources_to_the_last_bit(migrated):
+@EACH
+def test_values_asked_by_flux_are_the_sources_to_the_last_bit(migrated, bucket):
     chosen = random.Random(11).sample(migrated.with_value, 12)
     with plain_client(migrated.stack) as client:
         for row in chosen:
             at = f"time(v: {row.time})"
-            flux = f"""from(bucket: "load_curve") |> range(start: {at}, stop: time(v: {row.time + 1}))
+            flux = f"""from(bucket: "{bucket}") |> range(start: {at}, stop: time(v: {row.time + 1}))
                 |> filter(fn: (r) => r._measurement == "load_curve" and r._field == "{FIELD}")
                 |> filter(fn: (r) => r.id_subsistema == "{row.id}" and r.nom_subsistema == "{row.name}")"""
             (record,) = records(client, flux)
             assert bits(record.get_value()) == bits(float(row.texts[FIELD])), row
 
 
-def test_one_month_read_back_whole_is_the_source_value_by_value(migrated):
+@EACH
+def test_one_month_read_back_whole_is_the_source_value_by_value(migrated, bucket):
     # The file of a year ends with its last hour; February has the odd length.
     month = {
         (row.id, row.name, FIELD, row.time): float(row.texts[FIELD])
@@ -134,7 +158,7 @@ def test_one_month_read_back_whole_is_the_source_value_by_value(migrated):
     }
     assert len(month) == 4 * 28 * 24
     with plain_client(migrated.stack) as client:
-        found = values(client, "load_curve", "load_curve", "2023-02-01T00:00:00Z", "2023-03-01T00:00:00Z")
+        found = values(client, bucket, "load_curve", "2023-02-01T00:00:00Z", "2023-03-01T00:00:00Z")
     assert found.keys() == month.keys()
     assert [key for key in month if bits(found[key]) != bits(month[key])] == []
     assert not any(math.isnan(value) for value in found.values())
@@ -142,10 +166,10 @@ def test_one_month_read_back_whole_is_the_source_value_by_value(migrated):
 
 @pytest.mark.skipif(not FULL, reason="only with FULL=1: measured on the 24 years")
 def test_the_seconds_of_every_stage_are_told(migrated, capsys):
-    stages = Objects(migrated.stack, f"{DATABASE}/load_curve").seconds()
-    told = [("commands", migrated.seconds), ("stages over all windows", stages)]
+    stages = {bucket: Objects(migrated.stack, place).seconds() for bucket, place in PLACES.items()}
+    told = [("commands", migrated.seconds), *((f"stages of {bucket}", taken) for bucket, taken in stages.items())]
     with capsys.disabled():
         for what, seconds in told:
             text = ", ".join(f"{name} {took:.1f}" for name, took in seconds.items())
             sys.stdout.write(f"\nseconds of the {what}: {text}\n")
-    assert all(stages.values())
+    assert all(all(taken.values()) for taken in stages.values())
