@@ -3,7 +3,6 @@
 import getpass
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ts_migration.cli.approval import require_approval
 from ts_migration.cli.console import error_line, note, say, table, warn
 from ts_migration.cli.work import ConfigOption, RegionOption, Work, begin
-from ts_migration.errors import ExitCode, Refused
+from ts_migration.errors import ExitCode
 
 if TYPE_CHECKING:
     from ts_migration.cutover.clients import CutoverClients
@@ -111,7 +111,13 @@ def _apply(
         tell_missing(ready)
         return ExitCode.FAILED
     if work.config.cutover.approval == "manual" and not approve:
-        _ask(work, clients)
+        require_approval(
+            "Everything is proven. Do this now?",
+            of="the cutover",
+            where="cutover.approval: manual",
+            next_step="look at ts-migration cutover --plan, then ts-migration cutover --apply --approve",
+            show=lambda: _plan(work, clients, None),
+        )
     try:
         result = apply_cutover(work.config, clients, bucket, ready.proof, _who())
     except KeyboardInterrupt:
@@ -157,25 +163,6 @@ def _end(work: Work, record: "CutoverRecord", wanted: str) -> ExitCode:
     else:
         note("some things are not as they were before; next: mend the reason, then ts-migration cutover --revert")
     return ExitCode.FAILED
-
-
-def _ask(work: Work, clients: "CutoverClients") -> None:
-    """Go on only if somebody says yes.
-
-    Raises:
-        Refused: nobody can be asked.
-        typer.Exit: they said no.
-    """
-    if not sys.stdin.isatty():
-        raise Refused(
-            "the cutover wants approval, and nobody can be asked: this is no terminal",
-            where="cutover.approval: manual",
-            next_step="look at ts-migration cutover --plan, then ts-migration cutover --apply --approve",
-        )
-    _plan(work, clients, None)
-    if not typer.confirm("Everything is proven. Do this now?", err=True):
-        say("nothing was done")
-        raise typer.Exit(ExitCode.CANCELLED)
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 `operations.reset` and `orchestration.reset` do it; here it is shown, asked for and told.
 """
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ts_migration.cli.approval import require_approval
 from ts_migration.cli.console import note, say, stderr
 from ts_migration.cli.work import ConfigOption, RegionOption, begin
-from ts_migration.errors import ExitCode, Refused
 
 if TYPE_CHECKING:
     from ts_migration.operations.reset import Begun
@@ -42,7 +41,12 @@ def reset(
     begun = look_at_begun(work.config, work.config.job(job), bucket)
     _show(begun)
     if not yes:
-        _ask(begun)
+        require_approval(
+            "Reset it?",
+            of="the reset",
+            where=f"job {begun.job.job_name!r}",
+            next_step=f"ts-migration reset {begun.job.slug} --yes",
+        )
 
     def tell(done: int, total: int) -> None:
         if done % _TELL_EVERY == 0:
@@ -69,24 +73,6 @@ def _show(begun: "Begun") -> None:
     say(f"  deleted  manifests and verdicts of {len(begun.windows):,} windows, their export and converted files")
     for line in begun.stays:
         say(f"  stays    {line}")
-
-
-def _ask(begun: "Begun") -> None:
-    """Go on only if somebody says yes.
-
-    Raises:
-        Refused: nobody can be asked.
-        typer.Exit: they said no.
-    """
-    if not sys.stdin.isatty():
-        raise Refused(
-            "nobody can be asked whether the table may be reset: this is no terminal",
-            where=f"job {begun.job.job_name!r}",
-            next_step=f"ts-migration reset {begun.job.slug} --yes",
-        )
-    if not typer.confirm("Reset it?", err=True):
-        say("nothing was done")
-        raise typer.Exit(ExitCode.CANCELLED)
 
 
 def _tell_of_points(begun: "Begun") -> None:

@@ -3,16 +3,16 @@
 `operations.restore` does it; here it is shown, asked for and told.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ts_migration.cli.approval import require_approval
 from ts_migration.cli.console import bytes_text, error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.work import ConfigOption, RegionOption, begin, window_keys
-from ts_migration.errors import ExitCode, MigrationError, Refused
+from ts_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
     from ts_migration.operations.restore import RestoreLook
@@ -71,7 +71,12 @@ def restore_export(
         note("nothing was changed; next: the same without --dry-run")
         return
     if not yes:
-        _ask(ingestion.name)
+        require_approval(
+            f"Write to {ingestion.name}?",
+            of="restoring the exports",
+            where=ingestion.name,
+            next_step="the same with --yes",
+        )
     log = LogFile(Path.cwd() / EXECUTION_LOG)
     log.write(f"restore-export {work.path} {wanted.slug} into {ingestion.name}")
 
@@ -111,21 +116,3 @@ def _show(look: "RestoreLook", ingestion: "Ingestion", retention_days: int) -> N
         say(f"  goes on  a restore of which {len(look.record.windows):,} windows are proven")
     else:
         say(f"  there    the table {ingestion.name}, {'which holds rows' if look.holds_rows else 'empty'}")
-
-
-def _ask(name: str) -> None:
-    """Go on only if somebody says yes.
-
-    Raises:
-        Refused: nobody can be asked.
-        typer.Exit: they said no.
-    """
-    if not sys.stdin.isatty():
-        raise Refused(
-            "nobody can be asked whether the exports may be restored: this is no terminal",
-            where=name,
-            next_step="the same with --yes",
-        )
-    if not typer.confirm(f"Write to {name}?", err=True):
-        say("nothing was done")
-        raise typer.Exit(ExitCode.CANCELLED)

@@ -3,12 +3,12 @@
 `operations.rollback` and `orchestration.rollback` do it; here it is shown, asked for and told.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ts_migration.cli.approval import require_approval
 from ts_migration.cli.console import error_line, note, say
 from ts_migration.cli.log_file import EXECUTION_LOG, LogFile
 from ts_migration.cli.work import ConfigOption, RegionOption, Work, begin
@@ -54,7 +54,12 @@ def rollback(
         note("nothing was changed" if found.problems else f"nothing was changed; next: {_command(found)}")
         raise typer.Exit(ExitCode.COULD_NOT_START if found.problems else ExitCode.OK)
     if not approve and not found.problems:
-        _ask(found)
+        require_approval(
+            "Roll it back?",
+            of="the rollback",
+            where=f"job {found.begun.job.job_name!r}",
+            next_step=f"{_command(found)} --approve",
+        )
     try:
         perform(work, job, "approved on the command line", region=region, everything=everything)
     except Refused:
@@ -132,24 +137,6 @@ def _show(found: "RollbackLook") -> None:
 
 def _command(found: "RollbackLook") -> str:
     return f"ts-migration rollback {found.begun.job.slug}"
-
-
-def _ask(found: "RollbackLook") -> None:
-    """Go on only if somebody says yes.
-
-    Raises:
-        Refused: nobody can be asked.
-        typer.Exit: they said no.
-    """
-    if not sys.stdin.isatty():
-        raise Refused(
-            "nobody can be asked whether the job may be rolled back: this is no terminal",
-            where=f"job {found.begun.job.job_name!r}",
-            next_step=f"{_command(found)} --approve",
-        )
-    if not typer.confirm("Roll it back?", err=True):
-        say("nothing was done")
-        raise typer.Exit(ExitCode.CANCELLED)
 
 
 def _conclude(record: "RollbackManifest", where: str, log: LogFile) -> None:
