@@ -91,8 +91,7 @@ class WorkerProcess:
         if self.cancelled_at and not (line and Outcome.from_line(line).ok):
             return Outcome(ok=False, seconds=seconds, error="cancelled", cancelled=True)
         if not line:
-            died = ": ".join(filter(None, [f"the worker process died; see {self._log}", self._tail()]))
-            return Outcome(ok=False, seconds=seconds, error=died)
+            return Outcome(ok=False, seconds=seconds, error=self._how_it_died())
         return Outcome.from_line(line)
 
     @property
@@ -114,6 +113,17 @@ class WorkerProcess:
         except (subprocess.TimeoutExpired, OSError):
             self._process.kill()
             self._process.wait()
+
+    def _how_it_died(self) -> str:
+        """Of a process that ended amid a task. One that was killed has said nothing of it in its log."""
+        try:
+            code = self._process.wait(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            code = 0
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"the worker process was killed ({name}), for want of memory perhaps; see {self._log}"
+        return ": ".join(filter(None, [f"the worker process died; see {self._log}", self._tail()]))
 
     def _read(self) -> str:
         return self._pipe_out.readline().strip()

@@ -75,4 +75,5 @@ def test_one_that_ends_by_itself_says_why_and_is_not_started_again(
 def test_one_that_is_killed_at_work_fails_its_window_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (outcome,) = worked_off(tmp_path, monkeypatch, killed=0, then="kill -9 $$")
 
-    assert outcome.error == f"the worker process died; see {tmp_path}/logs/worker-1.log"
+    log = tmp_path / "logs" / "worker-1.log"
+    assert outcome.error == f"the worker process was killed (SIGKILL), for want of memory perhaps; see {log}"
