@@ -23,8 +23,11 @@ _migration_take() { # NAME OUTPUT: the variable, as it is or from Terraform; els
 }
 
 _migration_setup() {
-    local source_file="$1" _migration_infra _migration_missing="" next_step
-    _migration_infra="${TERRAFORM_DIR:-$(cd "$(dirname "$source_file")/.." && pwd)/infra}"
+    local project _migration_infra _migration_missing="" next_step
+    project="$(cd "$(dirname -- "$1")/.." && pwd)"
+    # A plain sh does not tell where the sourced file is: its folder is then that of the project.
+    [ -d "$project/infra" ] || [ ! -d infra ] || project="$PWD"
+    _migration_infra="${TERRAFORM_DIR:-$project/infra}"
     export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
 
     # Get Terraform outputs
@@ -55,10 +58,10 @@ next: $next_step; or export them yourself" >&2
     echo "Migration environment configured successfully"
 }
 
-if [ "${BASH_SOURCE[*]: -1}" = "$0" ]; then
+if [ -n "${BASH_VERSION:-}" ] && eval '[ "${BASH_SOURCE[*]: -1}" = "$0" ]'; then
     echo "warning: source this script, it cannot set your shell's variables otherwise" >&2
 fi
 _migration_status=0
-_migration_setup "${BASH_SOURCE[0]:-$0}" || _migration_status=$?
+_migration_setup "${BASH_SOURCE:-$0}" || _migration_status=$?
 unset -f _migration_kept _migration_take _migration_setup
 eval "unset _migration_status; return $_migration_status 2>/dev/null"

@@ -104,8 +104,13 @@ def guarded(program: Callable[[], object]) -> None:
         # Commands catch what fails while they work; what comes here kept them from beginning.
         sys.exit(ExitCode.COULD_NOT_START)
     except KeyboardInterrupt:
-        error_line("cancelled")
+        _tell_cancelled()
         sys.exit(ExitCode.CANCELLED)
+    except SystemExit as end:
+        # Typer takes an interrupt that no command caught for an end with 130, and says nothing.
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            _tell_cancelled()
+        raise
     except Exception as error:  # noqa: BLE001 - the outermost border: users get a line, the log gets the traceback
         full = full_disk_behind(error, Path(os.environ.get("DAGSTER_HOME", ".")), Path.cwd())
         if full is not None:
@@ -114,6 +119,10 @@ def guarded(program: Callable[[], object]) -> None:
         error_line(f"{type(error).__name__}: {_first_line(error)}. This is a bug; details: {_write_traceback()}")
         sys.exit(ExitCode.FAILED)
     sys.exit(ExitCode.OK)
+
+
+def _tell_cancelled() -> None:
+    error_line("cancelled; what was finished stays finished. Next: the same command begins again, or goes on")
 
 
 def _first_line(error: BaseException) -> str:

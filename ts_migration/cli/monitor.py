@@ -61,7 +61,12 @@ def monitor(
     from ts_migration.environment import activate
 
     wanted = Wanted(tuple(ids), update_interval, max_duration, as_json, target, logs, log_group, region)
-    raise typer.Exit(watch(wanted, activate()))
+    try:
+        code = watch(wanted, activate())
+    except KeyboardInterrupt:
+        note("no longer watched; the jobs go on")
+        code = ExitCode.CANCELLED
+    raise typer.Exit(code)
 
 
 @dataclass(frozen=True)

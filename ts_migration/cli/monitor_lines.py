@@ -54,7 +54,10 @@ def remarks_of(job: "MonitoredJob") -> list[str]:
     """Errors and warnings with the command to run next."""
     found = [("error", remark) for remark in job.errors] + [("warning", remark) for remark in job.warnings]
     return [
-        f"{kind}: {remark.text}" + (f". Next: {remark.next_step}" if remark.next_step else "") for kind, remark in found
+        f"{kind}: {remark.text.removesuffix('.')}. Next: {remark.next_step}"
+        if remark.next_step
+        else f"{kind}: {remark.text}"
+        for kind, remark in found
     ]
 
 

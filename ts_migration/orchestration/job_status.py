@@ -9,7 +9,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.check_state import TableCheckState, failed_table_checks, table_check, table_state
 from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_progress import JobState, state_of
-from ts_migration.orchestration.job_record import MIGRATING, JobRecord, job_records
+from ts_migration.orchestration.job_record import MIGRATING, ROLLBACK, JobEnd, JobRecord, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -49,8 +49,9 @@ class JobStatus:
 
     @property
     def cut_short(self) -> bool:
-        """The newest command was cancelled, or its process is gone, and windows are left."""
-        return self.newest in (JobState.CANCELLED, JobState.GONE) and self.green < self.windows
+        """The newest command was cancelled, its process is gone, or what failed was no window, and windows are left."""
+        ends = (JobState.CANCELLED, JobState.GONE, *(() if self.failed else (JobState.FAILED,)))
+        return self.newest in ends and self.green < self.windows
 
     @property
     def state(self) -> str:
@@ -86,7 +87,10 @@ def status(config: MigrationConfig) -> list[JobStatus]:
             (each.begin.assets, each.begin.job): each
             for each in reversed(job_records(instance))
             # How a check, a repair or a rollback ended is told by what it left; that one runs is told here.
-            if each.begin.command in MIGRATING or not state_of(instance, each).over
+            # One that rolled back leaves nothing of what was executed before.
+            if each.begin.command in MIGRATING
+            or not (state := state_of(instance, each)).over
+            or (each.begin.command, state) == (ROLLBACK, JobState.SUCCEEDED)
         }
         return [_status(instance, config, job, newest) for job in config.migration_jobs]
 
@@ -120,5 +124,10 @@ def _status(
         newest=state_of(instance, newest) if newest else None,
         newest_id=newest.job_id if newest else "",
         newest_command=newest.begin.command if newest else "",
-        last_error="" if state.complete else last_error_of(instance, names),
+        last_error="" if state.complete else last_error_of(instance, names) or _message_of(newest),
     )
+
+
+def _message_of(newest: JobRecord | None) -> str:
+    """What the newest command failed for before it came to a window."""
+    return newest.message if newest is not None and newest.end is JobEnd.FAILED else ""

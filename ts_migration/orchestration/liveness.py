@@ -114,10 +114,13 @@ def _left_behind(paths: Iterable[Path]) -> Iterator[str]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            if not os.fstat(file.fileno()).st_nlink:
+                # Its run let go of it by itself, or another command has ended it, since it was opened.
+                continue
             # Without a name: of a version that wrote none.
             if file.read() in ("", socket.gethostname()):
                 yield path.name
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 def ask_runs_of_to_end(instance: dg.DagsterInstance, worker_id: str) -> None:
@@ -126,7 +129,9 @@ def ask_runs_of_to_end(instance: dg.DagsterInstance, worker_id: str) -> None:
     Dagster takes a run that is interrupted without it for a failed one.
     """
     for run in instance.get_runs(dg.RunsFilter(tags=_tags_of(worker_id), statuses=UNFINISHED)):
-        instance.report_run_canceling(run)
+        # One that was executed again in Dagit has these tags, too.
+        if worker_of(run):
+            instance.report_run_canceling(run)
 
 
 def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str, since: float) -> None:
@@ -137,7 +142,7 @@ def cancel_runs_of(instance: dg.DagsterInstance, worker_id: str, since: float) -
     wanted = dg.RunsFilter(tags=_tags_of(worker_id), statuses=[*UNFINISHED, dg.DagsterRunStatus.FAILURE])
     for record in instance.get_run_records(wanted):
         run = record.dagster_run
-        if run.is_finished and (record.end_time or 0.0) < since:
+        if not worker_of(run) or (run.is_finished and (record.end_time or 0.0) < since):
             continue
         instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

@@ -28,6 +28,10 @@ GRACE_S = 4.0
 """How long a worker that is to stop now may take for it: its queries are cancelled and its run says that it ended."""
 
 
+class Killed(Permanent):
+    """A worker process was ended by a signal that this program did not send, before it began anything."""
+
+
 class WorkerProcess:
     """One worker process with its pipes and its log file."""
 
@@ -36,6 +40,8 @@ class WorkerProcess:
         self.cancelled_at: float | None = None
         self._log = log
         with log.open("ab") as stderr:
+            # What others wrote before says nothing of this one.
+            self._log_begin = stderr.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ts_migration.orchestration.worker", str(config_path), job_id, self.id],
                 stdin=subprocess.PIPE,
@@ -54,12 +60,24 @@ class WorkerProcess:
         """Wait until the worker has loaded the definitions.
 
         Raises:
-            Permanent: it ended instead, or was not ready in time; the end of its log is in the message.
+            Killed: something ended it while it started.
+            Permanent: it ended by itself, or was not ready in time; the end of its log is in the message.
         """
         ready, _, _ = select.select([self._pipe_out], [], [], START_TIMEOUT_S)
-        if not ready or self._read() != "ready":
-            what = "could not start" if ready else f"was not ready after {START_TIMEOUT_S:.0f} s"
-            raise Permanent(f"a worker process {what}: {self._tail()}", where=str(self._log))
+        if ready and self._read() == "ready":
+            return
+        if not ready:
+            self._process.kill()
+        code = self._process.wait()
+        if ready and code < 0:
+            raise Killed(
+                f"a worker process was killed while it started ({signal.Signals(-code).name})",
+                where=str(self._log),
+                next_step="see whether memory is short (`dmesg` names what the kernel killed) and use fewer "
+                "--parallel-jobs, then run the same command again: it goes on where it was",
+            )
+        what = f"could not start (exit code {code})" if ready else f"was not ready after {START_TIMEOUT_S:.0f} s"
+        raise Permanent(f"a worker process {what}: {self._tail()}", where=str(self._log))
 
     def perform(self, task: Task) -> Outcome:
         """Let the worker do a task."""
@@ -73,7 +91,7 @@ class WorkerProcess:
         if self.cancelled_at and not (line and Outcome.from_line(line).ok):
             return Outcome(ok=False, seconds=seconds, error="cancelled", cancelled=True)
         if not line:
-            return Outcome(ok=False, seconds=seconds, error=f"the worker process died; see {self._log}: {self._tail()}")
+            return Outcome(ok=False, seconds=seconds, error=self._how_it_died())
         return Outcome.from_line(line)
 
     @property
@@ -96,11 +114,26 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
 
+    def _how_it_died(self) -> str:
+        """Of a process that ended amid a task. One that was killed has said nothing of it in its log."""
+        try:
+            code = self._process.wait(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            code = 0
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"the worker process was killed ({name}), for want of memory perhaps; see {self._log}"
+        return ": ".join(filter(None, [f"the worker process died; see {self._log}", self._tail()]))
+
     def _read(self) -> str:
         return self._pipe_out.readline().strip()
 
     def _tail(self) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
+        if not self._log.exists():
+            return ""
+        with self._log.open("rb") as log:
+            log.seek(self._log_begin)
+            lines = log.read().decode(errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-TAIL_LINES:] if line.strip())[-600:]
 
 
@@ -186,10 +219,7 @@ class Pool:
         try:
             while (task := self._schedule.take()) is not None:
                 if worker is None or not worker.alive:
-                    worker = WorkerProcess(
-                        self._config_path, self._execution_id, self._log_folder / f"worker-{number}.log"
-                    )
-                    worker.await_ready()
+                    worker = self._ready_worker(number)
                 outcome = self._perform(number, worker, task)
                 if worker.cancelled_at:
                     worker.stop()
@@ -207,6 +237,17 @@ class Pool:
                 self._left -= 1
                 if not self._left:
                     self._done.set()
+
+    def _ready_worker(self, number: int) -> WorkerProcess:
+        """A worker that has started. One that is killed meanwhile, for want of memory say, is started once more."""
+        log = self._log_folder / f"worker-{number}.log"
+        worker = WorkerProcess(self._config_path, self._execution_id, log)
+        try:
+            worker.await_ready()
+        except Killed:
+            worker = WorkerProcess(self._config_path, self._execution_id, log)
+            worker.await_ready()
+        return worker
 
     def _perform(self, number: int, worker: WorkerProcess, task: Task) -> Outcome:
         with self._changing:

@@ -204,3 +204,25 @@ def test_secrets_are_printed_by_no_command_but_env(stack):
     ):
         answer = stack.run(*command)
         assert not any(secret in answer.stdout + answer.stderr for secret in secrets), command
+
+
+INTERRUPTED = """
+from ts_migration.cli import {module}
+from ts_migration.cli.main import app, guarded
+def interrupted(*_, **__): raise KeyboardInterrupt
+{module}.{function} = interrupted
+guarded(lambda: app(["{module}"]))
+"""
+
+
+def test_an_interrupt_at_any_moment_of_a_command_is_told(tmp_path):
+    answer = run_command("-c", INTERRUPTED.format(module="plan", function="begin"), cwd=tmp_path)
+
+    assert_one_message(answer, "cancelled", "Next: the same command", code=130)
+
+
+def test_who_stops_watching_is_not_told_that_anything_was_cancelled(tmp_path):
+    answer = run_command("-c", INTERRUPTED.format(module="monitor", function="watch"), cwd=tmp_path)
+
+    assert answer.returncode == 130
+    assert answer.stderr == "no longer watched; the jobs go on\n"

@@ -1,17 +1,26 @@
 """A run whose process was killed is told apart from one that lives, whoever started it, and frees what it held."""
 
+import fcntl
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from ts_migration.orchestration.liveness import announce_worker, announced_run, fail_dead_runs, is_alive
+from ts_migration.orchestration import liveness
+from ts_migration.orchestration.liveness import (
+    announce_worker,
+    announced_run,
+    ask_runs_of_to_end,
+    cancel_runs_of,
+    fail_dead_runs,
+    is_alive,
+)
 from ts_migration.orchestration.names import WORKER_TAG, WRITE_POOL
 
 DAEMON_RUN = """
@@ -107,6 +116,39 @@ def test_a_run_that_ended_by_itself_leaves_no_file_to_judge_it_by(
 
     assert not list((Path(home.root_directory) / "workers").iterdir())
     assert fail_dead_runs(home) == []
+
+
+def test_a_run_that_lets_go_of_its_file_while_it_is_looked_at_is_not_taken_for_a_dead_one(
+    home: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = home.get_run_by_id(started(home))
+    take = fcntl.flock
+    with ExitStack() as holding:
+
+        def opened_first(file: int, operation: int) -> None:
+            # The other process has opened the file by now, and asks for its lock when the run's end has let go of it.
+            if operation & fcntl.LOCK_NB:
+                holding.close()
+            take(file, operation)
+
+        holding.enter_context(announced_run(home, run))
+        monkeypatch.setattr(liveness.fcntl, "flock", opened_first)
+
+        assert fail_dead_runs(home) == []
+
+    assert home.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.STARTED
+
+
+def test_cancelling_a_worker_leaves_alone_what_was_executed_again_in_dagit(home: dg.DagsterInstance) -> None:
+    tags = {WORKER_TAG: f"{socket.gethostname()}/of-a-command"}
+    parent = started(home, tags)
+    again = started(home, tags, parent)
+
+    ask_runs_of_to_end(home, "of-a-command")
+    cancel_runs_of(home, "of-a-command", since=0.0)
+
+    assert home.get_run_by_id(parent).status is dg.DagsterRunStatus.CANCELED
+    assert home.get_run_by_id(again).status is dg.DagsterRunStatus.STARTED
 
 
 def test_a_run_that_is_executed_again_in_dagit_is_not_taken_for_one_of_its_parents_worker(

@@ -1,6 +1,7 @@
 """`source setup_migration_environment.sh`, as in the guide's appendix A, with a terraform that a test writes itself."""
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,13 @@ class Shell:
 
 
 def sourced(
-    folder: Path, terraform: str, script: str = "setup_migration_environment.sh", first: str = "", **variables: str
+    folder: Path,
+    terraform: str,
+    script: str = "setup_migration_environment.sh",
+    first: str = "",
+    shell: str = "bash",
+    project: Path = CHECKOUT,
+    **variables: str,
 ) -> Shell:
     program = folder / "bin" / "terraform"
     program.parent.mkdir(exist_ok=True)
@@ -41,7 +48,7 @@ def sourced(
     calls = folder / "calls"
     calls.touch()
     answer = subprocess.run(
-        ["bash", "-c", f"{first} source '{CHECKOUT / script}' || returned=$?; echo \"@@${{returned:-0}}\"; env -0"],
+        [shell, "-c", f"{first} . '{project / script}' || returned=$?; echo \"@@${{returned:-0}}\"; env -0"],
         cwd=folder,
         env={**clean_environment(), "PATH": f"{program.parent}:{os.environ['PATH']}", "CALLS": str(calls), **variables},
         capture_output=True,
@@ -52,6 +59,21 @@ def sourced(
     returned, _, listing = rest.partition("\n")
     found = dict(entry.split("=", 1) for entry in listing.split("\0") if "=" in entry)
     return Shell(found, stdout, answer.stderr, int(returned), calls.read_text())
+
+
+@pytest.mark.skipif(not shutil.which("dash"), reason="no plain sh here")
+@pytest.mark.parametrize("script", ["setup_migration_environment.sh", "scripts/setup_migration_environment.sh"])
+def test_a_plain_sh_in_the_projects_folder_gets_them_too(tmp_path, script):
+    for name in ("setup_migration_environment.sh", "scripts/setup_migration_environment.sh"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(CHECKOUT / name, tmp_path / name)
+    (tmp_path / "infra").mkdir()
+
+    shell = sourced(tmp_path, ALL_OUTPUTS, script, shell="dash", project=tmp_path, **INFLUXDB)
+
+    assert (shell.returned, shell.stderr) == (0, "")
+    assert shell.variables["S3_EXPORT_BUCKET"] == "arn:aws:made:up::migration_export_bucket"
+    assert set(shell.calls.splitlines()) == {f"-chdir={tmp_path / 'infra'} output"}
 
 
 @pytest.mark.parametrize("script", ["setup_migration_environment.sh", "scripts/setup_migration_environment.sh"])

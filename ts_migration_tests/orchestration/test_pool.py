@@ -1,0 +1,79 @@
+"""A worker process that something else ends while it starts: started once more, and told in words of its own."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ts_migration.errors import Permanent
+from ts_migration.orchestration import pool as pool_module
+from ts_migration.orchestration.pool import Pool
+from ts_migration.orchestration.schedule import Group, Schedule
+from ts_migration.orchestration.tasks import Outcome, Task
+
+WORKER = """#!/bin/sh
+echo start >> {starts}
+if [ "$(wc -l < {starts})" -le {killed} ]; then kill -9 $$; fi
+{begin}
+echo ready
+read task
+{then}
+"""
+DOES_IT = """echo '{"ok": true, "seconds": 0.1}'; read rest"""
+
+
+def worked_off(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, killed: int, begin: str = "", then: str = DOES_IT
+) -> list[Outcome]:
+    """What a pool of one process comes to whose first `killed` processes are killed while they start."""
+    program = folder / "python"
+    program.write_text(WORKER.format(starts=folder / "starts", killed=killed, begin=begin, then=then))
+    program.chmod(0o700)
+    monkeypatch.setattr(pool_module.sys, "executable", os.fspath(program))
+    (folder / "logs").mkdir()
+    (folder / "logs" / "worker-1.log").write_text("the end of another execution\n")
+    outcomes: list[Outcome] = []
+
+    def on_outcome(_: Task, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        schedule = Schedule({"load": [Group(("2023-01-01",))]}, roll_up=[])
+        pool = Pool(schedule, instance, size=1, config_path=folder, execution_id="migration-1", on_outcome=on_outcome)
+        pool.run(on_interrupt=lambda _: None)
+    return outcomes
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outcome,) = worked_off(tmp_path, monkeypatch, killed=1)
+
+    assert outcome.ok
+
+
+def test_one_that_is_killed_twice_ends_it_with_what_to_do_and_no_words_of_another_execution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Permanent, match=r"killed while it started \(SIGKILL\).*fewer --parallel-jobs") as raised:
+        worked_off(tmp_path, monkeypatch, killed=2)
+
+    assert "another execution" not in str(raised.value)
+    assert (tmp_path / "starts").read_text().count("start") == 2
+
+
+def test_one_that_ends_by_itself_says_why_and_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Permanent, match=r"could not start \(exit code 7\): no such table$"):
+        worked_off(tmp_path, monkeypatch, killed=0, begin="echo no such table >&2; exit 7")
+
+    assert (tmp_path / "starts").read_text().count("start") == 1
+
+
+def test_one_that_is_killed_at_work_fails_its_window_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (outcome,) = worked_off(tmp_path, monkeypatch, killed=0, then="kill -9 $$")
+
+    log = tmp_path / "logs" / "worker-1.log"
+    assert outcome.error == f"the worker process was killed (SIGKILL), for want of memory perhaps; see {log}"
