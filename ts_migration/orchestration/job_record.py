@@ -18,6 +18,9 @@ MIGRATING = ("execute", "catch-up")
 """Commands whose end says how far a table is migrated."""
 ROLLBACK = "rollback"
 """The command that is not cancelled: points would be gone and not put back yet."""
+RESET = "reset"
+TAKING_BACK = (ROLLBACK, RESET)
+"""Commands that leave nothing of what was migrated before."""
 LOOKED_AT = 1_000
 """Newest events that a listing reads: four of a job."""
 

@@ -9,7 +9,7 @@ from ts_migration.config import MigrationConfig, MigrationJob
 from ts_migration.orchestration.check_state import TableCheckState, failed_table_checks, table_check, table_state
 from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_progress import JobState, state_of
-from ts_migration.orchestration.job_record import MIGRATING, ROLLBACK, JobEnd, JobRecord, job_records
+from ts_migration.orchestration.job_record import MIGRATING, TAKING_BACK, JobEnd, JobRecord, job_records
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import TableNames
 from ts_migration.orchestration.run_history import last_error_of, running_windows
@@ -87,10 +87,10 @@ def status(config: MigrationConfig) -> list[JobStatus]:
             (each.begin.assets, each.begin.job): each
             for each in reversed(job_records(instance))
             # How a check, a repair or a rollback ended is told by what it left; that one runs is told here.
-            # One that rolled back leaves nothing of what was executed before.
+            # One that took the table back leaves nothing of what was executed before.
             if each.begin.command in MIGRATING
             or not (state := state_of(instance, each)).over
-            or (each.begin.command, state) == (ROLLBACK, JobState.SUCCEEDED)
+            or (each.begin.command in TAKING_BACK and state is JobState.SUCCEEDED)
         }
         return [_status(instance, config, job, newest) for job in config.migration_jobs]
 

@@ -17,6 +17,9 @@ from ts_migration.operations.reset import Begun, forget
 from ts_migration.orchestration.check_state import is_materialized, standing_partitions
 from ts_migration.orchestration.exclusive import only_one
 from ts_migration.orchestration.home import open_instance
+from ts_migration.orchestration.job_ids import new_execution_id
+from ts_migration.orchestration.job_record import RESET, JobEnd, tell_ended
+from ts_migration.orchestration.job_watch import written_down
 from ts_migration.orchestration.leases import is_leased, lease_folder
 from ts_migration.orchestration.liveness import fail_dead_runs
 from ts_migration.orchestration.names import DATA_VERSION_TAG, ROLLED_BACK_TAG, ROLLED_BACK_VERSION, TableNames
@@ -66,8 +69,12 @@ def reset(
         fail_dead_runs(instance)
         require_stillness(instance, job, names, begun, bucket)
         # First Dagster, then the objects: interrupted in between, no window reads green without its proof.
-        taken_back = take_back(instance, names, "reset", report)
-        return ResetResult(0 if begun.nothing else forget(begun, bucket), taken_back)
+        taken_back = take_back(instance, names, RESET, report)
+        objects = 0 if begun.nothing else forget(begun, bucket)
+        job_id = f"{RESET}-{new_execution_id([job])}"
+        with written_down(instance, config, [job], job_id, command=RESET, config_path=config_path):
+            tell_ended(instance, job_id, JobEnd.SUCCEEDED)
+        return ResetResult(objects, taken_back)
 
 
 def require_stillness(

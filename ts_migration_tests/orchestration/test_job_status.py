@@ -53,8 +53,9 @@ def test_a_command_that_failed_before_its_first_window_is_told_and_not_called_no
     assert stands().last_error == "a worker process was killed while it started"
 
 
-def test_what_was_rolled_back_since_is_not_begun(seen: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("command", ["rollback", "reset"])
+def test_what_was_taken_back_since_is_not_begun(seen: dg.DagsterInstance, command: str) -> None:
     ran(seen, "execute", JobEnd.FAILED, "broken")
-    ran(seen, "rollback", JobEnd.SUCCEEDED)
+    ran(seen, command, JobEnd.SUCCEEDED)
 
     assert (stands().state, stands().cut_short, stands().last_error) == ("not begun", False, "")
