@@ -5,6 +5,7 @@ configuration; 408, 429, 5xx, broken connections perhaps (facts of InfluxDB, sec
 affair of `writer`.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from ts_migration.errors import Permanent, Transient
@@ -26,6 +27,12 @@ _CROWDED = (408, 429, 503, 504)
 """Answers of a server that has too much to do: fewer requests at a time."""
 _CROWDED_WORDS = ("timeout", "cache-max-memory-size exceeded")
 """What InfluxDB 2, which knows neither 429 nor 503, says in a 500 when it has too much to do."""
+_BEYOND_RETENTION = re.compile(
+    r"^(?:failure writing points to database: )?partial write: "
+    r"(?:points beyond retention policy|dropped \d+ points outside retention policy)"
+)
+"""What 2.7.11 and later ones say. The word alone is no sign: fields may have it in their names, and later servers end
+other refusals with `for retention policy: autogen` (facts of InfluxDB, section 2; seen on 2.9.1)."""
 _TRIALS = 4
 """Times in a row that a line has to fail and its control to pass: chance alone does that to one good line in 256 where
 a server fails every other request."""
@@ -134,7 +141,7 @@ class Delivery:
         words = self.writer.target.clean(answer.message)
         if answer.status == 400:
             self._refuse_named(lines, words)
-        elif answer.status == 422 and "retention" in words:
+        elif answer.status == 422 and _BEYOND_RETENTION.search(words):
             raise Permanent(
                 f"points lie beyond the bucket's retention and were dropped: {words[:500]}",
                 where=self.where,

@@ -4,7 +4,7 @@ Pure: a schema and options in, a mapping or one refusal out. The values are in `
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ts_migration.config import MappingOptions
@@ -199,18 +199,18 @@ class _Resolution:
             by_field[field.field].append(field)
         for key, sources in sorted(by_field.items()):
             if key in by_tag:
+                way = _way_apart([by_tag[key][0], *map(_source_name, sources)])
                 self.problems.append(
                     f"{key!r} would be a tag (column {by_tag[key][0]!r}) and a field (column {sources[0].column!r}), "
-                    "and InfluxQL would rename one of them in answers; use mapping.rename"
+                    f"and InfluxQL would rename one of them in answers; {way}"
                 )
+            way = _way_apart([_source_name(source) for source in sources])
             if len({source.type for source in sources}) > 1:
-                kinds = ", ".join(f"{source.column!r} {source.type}" for source in sources)
-                self.problems.append(
-                    f"the field {key!r} would have two types: {kinds}; use mapping.rename or mapping.types"
-                )
+                kinds = ", ".join(f"{_told(source)} {source.type}" for source in sources)
+                self.problems.append(f"the field {key!r} would have two types: {kinds}; {way} or mapping.types")
             elif self._may_meet(sources):
-                columns = [source.column for source in sources]
-                self.problems.append(f"{_names(columns)} would all become the field {key!r}; use mapping.rename")
+                told = " and ".join(map(_told, sources))
+                self.problems.append(f"{told} would all become the field {key!r}; {way}")
 
     def _may_meet(self, sources: list[FieldSource]) -> bool:
         """Whether two sources of one field key could both speak in one row, or in two rows of one point.
@@ -253,3 +253,21 @@ class _Resolution:
 
 def _names(names: Iterable[str]) -> str:
     return " and ".join(repr(name) for name in names)
+
+
+def _source_name(source: FieldSource) -> str:
+    """What `rename` knows a field's source by."""
+    return source.column if source.measure_names is None else source.measure_names[0]
+
+
+def _told(source: FieldSource) -> str:
+    if source.measure_names is None:
+        return repr(source.column)
+    return f"measure_name {_source_name(source)!r} ({source.column!r})"
+
+
+def _way_apart(names: Sequence[str]) -> str:
+    """How sources of one key get keys of their own."""
+    if len(set(names)) == len(names):
+        return "use mapping.rename"
+    return "mapping.rename would rename both: set mapping.single_measure: value_columns"

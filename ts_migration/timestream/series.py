@@ -3,6 +3,7 @@
 Every function is a wide scan with a small answer, asked of Timestream under a mapping. Nothing here reads an export.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,20 +97,43 @@ def series_counts(
     ]
     names = [f"tag_{at}" for at in range(len(tags))]
     columns = sorted({field.column for field in mapping.fields})
+    position = {column: at for at, column in enumerate(columns)}
     values = [f"{identifier(column)} AS value_{at}" for at, column in enumerate(columns)]
     inner = ", ".join(['"measure_name" AS measure_name', *tags, *values])
     rows = f"SELECT {inner} FROM {_table(schema)} WHERE {in_window(window)}"
-    # A field of one measure_name is a key of its own; fields of multi-measure rows are shared by all names of a series.
-    by_name = any(field.measure_names is not None for field in mapping.fields)
-    keys = [*names, *(["measure_name"] if by_name else [])]
-    filled = " + ".join(f"CASE WHEN count(value_{at}) > 0 THEN 1 ELSE 0 END" for at in range(len(columns)))
-    selected = ", ".join([*keys, f"{filled} AS fields"])
-    grouped = f"SELECT {selected} FROM ({rows}){_group_by(keys)}"
-    summed = ", ".join([*names, "sum(fields) AS fields"])
-    by_series = f"SELECT {summed} FROM ({grouped}) WHERE fields > 0{_group_by(names)}"
+    # A field of one measure_name is a key of its own; other fields are shared by all names of a series.
+    limited = {position[field.column] for field in mapping.fields if field.measure_names is not None}
+    keys = [*names, *(["measure_name"] if limited else [])]
+    filled = [f"CASE WHEN count(value_{at}) > 0 THEN 1 ELSE 0 END AS filled_{at}" for at in range(len(columns))]
+    grouped = f"SELECT {', '.join([*keys, *filled])} FROM ({rows}){_group_by(keys)}"
+    counted = [f"max(filled_{at})" for at in range(len(columns)) if at not in limited]
+    if limited:
+        twice = _written_to_one_field(mapping, position)
+        counted.append(f"sum({' - '.join([' + '.join(f'filled_{at}' for at in sorted(limited)), *twice])})")
+    summed = ", ".join([*names, f"{' + '.join(counted)} AS fields"])
+    by_series = f"SELECT {summed} FROM ({grouped}){_group_by(names)}"
     totals = f"SELECT count(*) AS series, sum(fields) AS fields FROM ({by_series}) WHERE fields > 0"
     row = next(iter(query.rows(totals)))
     return SeriesCounts(_integer(row["series"]), _integer(row["fields"] or 0))
+
+
+def _written_to_one_field(mapping: Mapping, position: Dictionary[str, int]) -> list[str]:
+    """What is counted too often where one measure_name has two types and `types` makes one field of them."""
+    names: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for name in mapping.measure_names:
+        by_field: dict[str, list[int]] = defaultdict(list)
+        for field in mapping.fields:
+            if field.measure_names is not None and name in field.measure_names:
+                by_field[field.field].append(position[field.column])
+        for together in by_field.values():
+            if len(together) > 1:
+                names[tuple(sorted(together))].append(name)
+    return [
+        f"CASE WHEN measure_name IN ({', '.join(map(literal, measures))}) "
+        f"AND {' + '.join(f'filled_{at}' for at in together)} > 1 "
+        f"THEN {' + '.join(f'filled_{at}' for at in together)} - 1 ELSE 0 END"
+        for together, measures in sorted(names.items())
+    ]
 
 
 def distinct_records(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> int:

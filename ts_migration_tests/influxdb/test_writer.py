@@ -85,13 +85,40 @@ def test_the_lines_behind_a_422_are_found_by_halves_and_refused() -> None:
     assert len(written) == 28
 
 
-def test_a_422_about_the_retention_stops_the_load_at_once() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "points beyond retention policy dropped=1",
+        "dropped 1 points outside retention policy of duration 24h0m0s - oldest point m at 1970-01-01T00:00:00Z dropped",
+    ],
+)
+def test_a_422_about_the_retention_stops_the_load_at_once(words: str) -> None:
     with (
-        scripted(lambda _: Reply(422, "partial write: points beyond retention policy dropped=1")) as server,
+        scripted(lambda _: Reply(422, f"failure writing points to database: partial write: {words}")) as server,
         pytest.raises(Permanent, match="beyond the bucket's retention"),
     ):
         write(server, body_of("m f=1 1", "m f=1 2"))
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'field type conflict: input field "retention" on measurement "m" is type float, already exists as type integer '
+        "dropped=1",
+        'invalid field name: input field "x" on measurement "m" is invalid. dropped=0 for database: 0a for retention '
+        "policy: autogen",
+        'field type conflict: input field "points beyond retention policy" on measurement "m" is type float dropped=1',
+    ],
+)
+def test_a_422_that_only_has_the_word_retention_in_it_costs_the_lines_that_it_is_about(words: str) -> None:
+    def answer(request: Request) -> Reply:
+        told = f"failure writing points to database: partial write: {words}"
+        return Reply(422, told) if b"m retention=1 2" in request.lines else Reply()
+
+    with scripted(answer) as server:
+        (delivered,) = write(server, body_of("m f=1 1", "m retention=1 2", "m f=1 3"))
+    assert [each.line for each in delivered.refused] == ["m retention=1 2"]
 
 
 def test_more_than_a_hundred_bad_lines_in_a_member_are_the_mappings_fault() -> None:

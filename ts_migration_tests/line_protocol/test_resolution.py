@@ -228,6 +228,29 @@ def test_a_dimension_as_field_is_refused_where_it_has_the_name_of_the_measure_be
     assert "all become the field 'note'" in refused(schema, dimensions_as_fields=("note",))
 
 
+@pytest.mark.parametrize(
+    ("schema", "options"),
+    [
+        (table(["mw"], single={"mw": ["double"]}), {}),
+        (table(["mw"], single={"mw": ["varchar"]}), {"dimensions_as_fields": ("mw",)}),
+        (table(["d"], {"mw": VARCHAR}, {"mw": ["double"]}), {}),
+        (table(["d"], {"mw": DOUBLE}, {"mw": ["double"]}), {"keep_measure_name": False}),
+    ],
+)
+def test_where_two_sources_have_one_name_the_way_out_is_not_to_rename_both(
+    schema: TableSchema, options: dict[str, Any]
+) -> None:
+    assert "set mapping.single_measure: value_columns" in refused(schema, **options)
+    assert "set mapping.single_measure: value_columns" in refused(schema, **options, rename={"mw": "x"})
+    assert mapped(schema, **options, single_measure="value_columns").fields
+
+
+def test_single_measures_that_meet_in_one_field_are_told_by_their_names() -> None:
+    text = refused(table(["d"], single={"temp": ["double", "bigint"], "temp_bigint": ["bigint"]}))
+    assert "measure_name 'temp' ('measure_value::bigint') and measure_name 'temp_bigint'" in text
+    assert "use mapping.rename" in text
+
+
 def test_a_table_that_uses_the_name_of_the_exact_time_is_refused() -> None:
     assert "'time_ns'" in refused(table(["time_ns"], {"a": DOUBLE}))
 

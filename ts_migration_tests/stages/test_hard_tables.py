@@ -139,3 +139,21 @@ def test_options_change_names_and_types_and_the_table_is_proven_all_the_same(sta
         "value": ("float",),
     }
     assert reader.tag_keys(stack.target, migration.job.target_bucket, migration.job.measurement) == ("power plant",)
+
+
+def test_series_with_their_field_keys_are_counted_as_influxdb_counts_them(stack: Stack) -> None:
+    """One field of two types under one name, and fields that several names of multi-measure rows share."""
+    records = []
+    for step in range(DAYS * 2):
+        values = [("v", "DOUBLE", "1.5"), ("w", "BIGINT", str(step))]
+        records += [
+            record(step, {"plant": "A"}, "odd" if step % 2 else "even", values),
+            record(step, {"plant": "A"}, "temp", ("BIGINT", "3") if step % 2 else ("DOUBLE", "2.5")),
+            record(step, {"plant": "B"}, "temp", ("BIGINT", "4")),
+            record(step, {"plant": "B"}, "state", ("BOOLEAN", "true")),
+        ]
+    migration = migration_of(stack, records, mapping={"types": {"temp": "float"}, "keep_measure_name": False})
+    assert [migration.run(index).status for index in (0, 1)] == ["proven", "proven"]
+    cardinality = next(verdict for verdict in migration.roll_up().verdicts if verdict.check == "cardinality")
+    assert cardinality.passed, cardinality.evidence
+    assert cardinality.expected == "2 series, 5 with their field keys"

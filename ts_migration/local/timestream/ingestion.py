@@ -49,6 +49,7 @@ _SAME_VERSION = (
     "A record already exists with the same time, dimensions, measure name, and record version. A higher record version "
     "must be specified in order to update the measure value. Specifying record version is supported by the latest SDKs."
 )
+_COLUMNS_OF_ALL = ("measure_name", "time", VERSION_COLUMN)
 _OTHER_TYPE = "The column {name!r} is a {held} of type {type}; it cannot also be a {wanted} of type {wanted_type}."
 
 Key = tuple[Any, ...]
@@ -151,12 +152,11 @@ def _refuse_missing_key(table: Table, record: IncomingRecord) -> None:
 
 def _new_columns(columns: dict[str, TableColumn], record: IncomingRecord) -> list[TableColumn]:
     """The columns of a record that the table lacks; refuses a column of another type or kind."""
-    new: list[TableColumn] = []
+    known = dict(columns)
     for column in record.columns:
-        refuse_other_column(columns, column)
-        if column.name not in columns:
-            new.append(column)
-    held = [*columns.values(), *new]
+        refuse_other_column(known, column)
+        known[column.name] = column
+    held, new = known.values(), [column for name, column in known.items() if name not in columns]
     if sum(column.kind is AttributeKind.DIMENSION for column in held) > naming.MAX_DIMENSIONS_PER_TABLE:
         raise RecordRefusedError(f"A table has at most {naming.MAX_DIMENSIONS_PER_TABLE} dimensions.")
     if sum(column.kind is AttributeKind.MULTI for column in held) > naming.MAX_MULTI_MEASURE_COLUMNS_PER_TABLE:
@@ -180,7 +180,8 @@ def refuse_other_column(columns: dict[str, TableColumn], wanted: TableColumn) ->
             )
         )
     if held is None:
-        twin = next((name for name in columns if name.lower() == wanted.name.lower()), None)
+        names = (*_COLUMNS_OF_ALL, *columns)
+        twin = next((name for name in names if name.lower() == wanted.name.lower()), None)
         if twin is not None:
             # DuckDB's names ignore case: two such columns would be one. Refused, for it would answer wrongly.
             raise RecordRefusedError(

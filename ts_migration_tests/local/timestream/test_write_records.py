@@ -174,6 +174,19 @@ def test_columns_that_differ_only_in_case_are_refused_rather_than_mixed_up(table
     assert "differ only in case" in refused["Reason"]
 
 
+def test_names_of_one_record_that_differ_only_in_case_are_refused_and_stop_no_other(table: Table) -> None:
+    twins = [{"Name": "Plant", "Value": "x"}, {"Name": "plant", "Value": "y"}]
+    refused = rejections(
+        table,
+        record(Dimensions=twins),
+        multi({"Flow": ("1", "BIGINT"), "flow": ("2", "BIGINT")}),
+        multi({"Time": ("1", "BIGINT")}),
+        record(Dimensions=[{"Name": "Measure_name", "Value": "x"}]),
+    )
+    assert [each["RecordIndex"] for each in refused] == [0, 1, 2, 3]
+    assert all("differ only in case" in each["Reason"] for each in refused)
+
+
 def test_late_records_need_the_magnetic_store(server: str) -> None:
     strict = new_table(server, MagneticStoreWriteProperties={"EnableMagneticStoreWrites": False})
     (refused,) = rejections(strict, record(at=NOW_MS - 7 * 3_600_000))
