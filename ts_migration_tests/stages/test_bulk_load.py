@@ -198,6 +198,19 @@ def test_windows_that_a_later_end_time_appends_are_restored_into_the_same_bucket
     assert later.check(0).status == "proven"
 
 
+def test_windows_beyond_the_shards_that_were_restored_are_proven_by_what_is_stored_too(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A bucket that was made when its range ended a moment ago: what is appended much later goes in as line protocol.
+    monkeypatch.setattr("ts_migration.influxdb.restored_buckets.time.time_ns", lambda: 0)
+    bulk = new_migration(stack, plant_rows(), load="bulk", proof="storage")
+    assert bulk.run(0).status == "proven"
+    later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR, load="line_protocol")
+    later.late_row(later.job.end_time - HOUR)
+    assert later.run(2).status == "proven"
+    assert later.check(0).status == "proven"
+
+
 def test_a_window_without_a_row_has_no_file_and_is_proven(bulk: Migration) -> None:
     later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR)
     later.export(2)
