@@ -126,8 +126,9 @@ def ensure_restored(
             raise Refused(
                 f"the bucket {wanted.name!r} was made and is gone", where=target.url, next_step="run it again"
             )
-    record = read_restored(bucket, wanted.name)
+    # The record is written before the beginning is deleted: in this order one of them is seen.
     begun = read_manifest(RestoreBegun, bucket, _begun_key(wanted.name))
+    record = read_restored(bucket, wanted.name)
     looks = 0
     while record is None or record.bucket_id != there.id:
         if begun is None or begun.job != wanted.job:
@@ -138,6 +139,10 @@ def ensure_restored(
         wait(_PAUSE_S)
         looks += 1
         record = read_restored(bucket, wanted.name)
+    else:
+        if begun is not None:
+            # Left by a worker that lost the race: a stranger's bucket of this name would be taken for the job's by it.
+            bucket.delete(_begun_key(wanted.name))
     refused = _unfit(wanted, record, target)
     if refused is not None:
         raise refused
@@ -150,9 +155,9 @@ def why_not_restored(wanted: WantedBucket, bucket: ExportBucket, target: Target)
     there = find(target, wanted.name)
     if there is None:
         return None
+    begun = read_manifest(RestoreBegun, bucket, _begun_key(wanted.name))
     record = read_restored(bucket, wanted.name)
     if record is None or record.bucket_id != there.id:
-        begun = read_manifest(RestoreBegun, bucket, _begun_key(wanted.name))
         return None if begun is not None and begun.job == wanted.job else _strange(wanted, target)
     return _unfit(wanted, record, target)
 

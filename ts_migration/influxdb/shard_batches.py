@@ -14,12 +14,12 @@ import pyarrow as pa
 from ts_migration.errors import Permanent
 from ts_migration.influxdb.blocks import BlockColumn, SeriesBatch, SeriesId
 from ts_migration.influxdb.shard_rows import KINDS
-from ts_migration.influxdb.tsm.columns import KEY_SEPARATOR, FieldKind, TsmColumn
+from ts_migration.influxdb.tsm.columns import KEY_SEPARATOR, FieldKind, TsmColumn, TsmDamaged
 
 _FIELD_TYPES = {kind: type_ for type_, kind in KINDS.items()}
 _COMMA, _EQUALS = re.compile(rb"(?<!\\),"), re.compile(rb"(?<!\\)=")
 """What ends a tag and a tag's key: not where a backslash stands before it [models/points.go]."""
-_ESCAPED = re.compile(rb"\\([,= ])")
+_ESCAPED, _ESCAPED_IN_MEASUREMENT = re.compile(rb"\\([,= ])"), re.compile(rb"\\([, ])")
 _POINTS = 200_000
 """Points of a batch, about: what is made of them takes several times as much memory."""
 
@@ -29,6 +29,7 @@ def batches_of(columns: Iterable[TsmColumn], measurement: str | None = None) -> 
 
     Raises:
         Permanent: a field is unsigned, which this tool never writes.
+        TsmDamaged: a key is no series key.
     """
     known: dict[bytes, SeriesId] = {}
     for column in columns:
@@ -78,12 +79,28 @@ def _values(column: TsmColumn, rows: Any) -> npt.NDArray[Any]:
 
 
 def series_of(key: bytes) -> SeriesId:
-    """Measurement and tags of a series key, without their escapes."""
+    """Measurement and tags of a series key, without their escapes.
+
+    Raises:
+        TsmDamaged: it is none. Files have no checksum over keys: a bit that flipped in one may make it so.
+    """
     if b"\\" not in key:
         plain, *pairs = _text(key).split(",")
+        _require_tags(key, all("=" in pair for pair in pairs))
         return SeriesId(plain, dict(pair.split("=", 1) for pair in pairs))
     measurement, *tags = (_EQUALS.split(piece, 1) for piece in _COMMA.split(key))
-    return SeriesId(_plain(b"=".join(measurement)), {_plain(name): _plain(value) for name, value in tags})
+    _require_tags(key, all(len(tag) == 2 for tag in tags))
+    plain_name = _ESCAPED_IN_MEASUREMENT.sub(rb"\1", b"=".join(measurement))
+    return SeriesId(_text(plain_name), {_plain(name): _plain(value) for name, value in tags})
+
+
+def _require_tags(key: bytes, good: bool) -> None:
+    if not good:
+        raise TsmDamaged(
+            "the key is no series key: a tag has no value",
+            where=f"TSM key {key[:200].decode(errors='backslashreplace')!r}",
+            next_step="build the file again, or fetch it again from the server",
+        )
 
 
 def _plain(text: bytes) -> str:

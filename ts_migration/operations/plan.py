@@ -29,6 +29,8 @@ from ts_migration.windows import NAMED_GRIDS, NS_PER_S, Window, iso
 
 ROWS_PER_WINDOW = 5_000_000
 """A window above this takes minutes in every stage, and a failure repeats all of it."""
+MANY_SHARDS = 5_000
+"""Above this many shards the one request of a restore that makes them may not be answered in time."""
 MANY_WINDOWS = 5_000
 """Above this many windows Dagster's UI and its backfills become slow; a run costs about a second beside its work."""
 
@@ -218,7 +220,12 @@ def _notes(
     if len(windows) > MANY_WINDOWS:
         notes.append(f"{len(windows):,} windows are many for Dagster's UI; a longer `window` runs faster")
     if job.load == "bulk":
-        notes.append("load: bulk makes the bucket with its shards: it needs an operator token, see docs/bulk-load.md")
+        shards = len(wanted_bucket(job).declared(time.time_ns()))
+        notes.append(
+            f"load: bulk makes the bucket with its {shards:,} shards: it needs an operator token, see docs/bulk-load.md"
+        )
+        if shards > MANY_SHARDS:
+            notes.append(f"{shards:,} shards are many for one request; a longer `shard_group_duration` makes fewer")
     if not job.validation_enabled:
         notes.append("validation_enabled is false: nothing of this job will count as proven")
     return notes

@@ -14,7 +14,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.restored_buckets import read_restored
 from ts_migration.influxdb.restoring import TOMBSTONES, backup, shards_of
 from ts_migration.influxdb.shard_batches import batches_of, cut_to, newest
-from ts_migration.influxdb.shard_groups import ShardGroup
+from ts_migration.influxdb.shard_groups import ShardGroup, groups_of
 from ts_migration.influxdb.tsm.columns import TsmColumn
 from ts_migration.influxdb.tsm.reader import read_stretches
 from ts_migration.manifests import LoadManifest
@@ -28,10 +28,15 @@ _TSM = ".tsm"
 def shards_to_read(
     job: MigrationJob, loaded: LoadManifest, bucket: ExportBucket, target: Target
 ) -> Mapping[ShardGroup, int]:
-    """The shards of the bucket that a window was loaded into."""
+    """The shards of the bucket that a window was loaded into.
+
+    Line protocol that was written to a restored bucket later has shards of which its record knows nothing.
+    """
     known = read_restored(bucket, job.target_bucket)
     if known is not None and known.bucket_id == loaded.bucket_id:
-        return known.by_group
+        window = Window(loaded.window.start_ns, loaded.window.end_ns)
+        if all(group in known.by_group for group in groups_of(window, known.shard_group_s)):
+            return known.by_group
     return shards_of(target, loaded.bucket_id)
 
 

@@ -13,7 +13,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.restoring import ShardFileOf
 from ts_migration.influxdb.shard_batches import at_times, batches_of, cut_to, newest, series_of
 from ts_migration.influxdb.shard_groups import ShardGroup
-from ts_migration.influxdb.tsm.columns import FieldKind, TsmColumn
+from ts_migration.influxdb.tsm.columns import FieldKind, TsmColumn, TsmDamaged
 from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration.stages import stored_points
 from ts_migration.windows import Window
@@ -69,6 +69,17 @@ def test_a_column_is_cut_to_a_range_and_to_times_key_by_key() -> None:
 def test_series_keys_are_read_as_the_server_reads_them() -> None:
     series = series_of(rb"load\ curve\,x,a\=b=c\,\ d\\,plant=x\y,z=e\=f".replace(rb"d\\,", b"d,"))
     assert (series.measurement, series.tags) == ("load curve,x", {"a=b": "c, d", "plant": r"x\y", "z": "e=f"})
+
+
+def test_a_backslash_before_an_equals_sign_is_the_measurements_own() -> None:
+    series = series_of(rb"a\=b\,c,t=\=x")
+    assert (series.measurement, series.tags) == (r"a\=b,c", {"t": "=x"})
+
+
+@pytest.mark.parametrize("key", [b"m,plant<a", b"m,,plant=a", rb"m,plant\=a"])
+def test_a_key_that_a_flipped_bit_made_no_series_key_is_told_as_damage(key: bytes) -> None:
+    with pytest.raises(TsmDamaged, match="a tag has no value"):
+        series_of(key)
 
 
 def test_other_measurements_are_left_out_and_unsigned_fields_refused() -> None:

@@ -37,6 +37,14 @@ def test_rows_of_all_windows_are_the_rows_of_the_table(query):
 
 
 @pytest.mark.stack
+def test_a_bulk_load_whose_bucket_would_be_made_of_very_many_shards_is_told_of_it(query):
+    bulk = configuration("generation_data").replace("    target_bucket:", "    load: bulk\n    target_bucket:")
+    few, many = bulk, bulk.replace("    load: bulk", "    load: bulk\n    shard_group_duration: 1h")
+    assert not any("many for one request" in note for note in planned(query, few).notes)
+    assert any("many for one request" in note for note in planned(query, many).notes)
+
+
+@pytest.mark.stack
 def test_the_mapping_is_shown_before_anything_moves(query):
     made = planned(query, configuration("generation_data"))
     assert [tag.tag for tag in made.mapping.tags] == ["measure_name", "plant", "source", "subsystem"]

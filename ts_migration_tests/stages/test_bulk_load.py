@@ -17,16 +17,18 @@ import pytest
 from pydantic import SecretStr
 
 from ts_migration.errors import MigrationError, Missing, Permanent, Refused
-from ts_migration.influxdb import buckets
+from ts_migration.influxdb import buckets, restored_buckets
 from ts_migration.influxdb.connection import Target
-from ts_migration.influxdb.restoring import send_file
+from ts_migration.influxdb.restoring import make_bucket, send_file
 from ts_migration.influxdb.tsm.columns import TsmColumn
 from ts_migration.influxdb.tsm.reader import read_tsm
 from ts_migration.influxdb.tsm.writer import tsm_file
 from ts_migration.local.faults.rules import FaultKind, FaultRule, FaultyService, write_rules
 from ts_migration.manifests import LineProtocolManifest
+from ts_migration.objects import ExportBucket
 from ts_migration.operations.reset import forget, look_at_begun
 from ts_migration.reporting.points import point_difference
+from ts_migration.stages.bulk_way import wanted_bucket
 from ts_migration.stages.repair import clear_for_load
 from ts_migration.stages.shard_index import ShardIndex, read_shard_index
 from ts_migration_tests.local.influxdb.embedded import Process
@@ -128,6 +130,46 @@ def test_a_bucket_of_which_nobody_heard_that_it_was_made_is_gone_on_with(
     assert bulk.check().status == "proven"
 
 
+def test_a_worker_that_looks_while_another_writes_the_bucket_down_is_not_told_of_a_stranger(
+    bulk: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, wanted = bulk.stack, wanted_bucket(bulk.job)
+    with monkeypatch.context() as patch:
+        patch.setattr(restored_buckets, "_remember", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restored_buckets.ensure_restored(wanted, stack.bucket, stack.target)
+    there = buckets.find(stack.target, wanted.name)
+    assert there is not None
+    read, looks = restored_buckets.read_manifest, []
+
+    def beside_another(kind: Any, bucket: ExportBucket, key: str) -> Any:
+        """The other worker writes down what it has made after this one's first look."""
+        found = read(kind, bucket, key)
+        if not looks:
+            restored_buckets._adopted(wanted, there, bucket, stack.target)
+        looks.append(key)
+        return found
+
+    monkeypatch.setattr(restored_buckets, "read_manifest", beside_another)
+    assert restored_buckets.ensure_restored(wanted, stack.bucket, stack.target).id == there.id
+
+
+def test_what_a_worker_leaves_that_was_late_to_make_the_bucket_gives_nobody_elses_bucket_to_the_job(
+    bulk: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, wanted = bulk.stack, wanted_bucket(bulk.job)
+    made = restored_buckets.ensure_restored(wanted, stack.bucket, stack.target)
+    with monkeypatch.context() as patch:
+        looks = iter([None, made])
+        patch.setattr(restored_buckets, "find", lambda *_: next(looks))
+        restored_buckets.ensure_restored(wanted, stack.bucket, stack.target)
+    restored_buckets.ensure_restored(wanted, stack.bucket, stack.target)
+    buckets.delete(stack.target, made)
+    make_bucket(stack.target, wanted.name, wanted.groups, wanted.shard_group_s)
+    with pytest.raises(Refused, match="was not made by a bulk load of this job"):
+        restored_buckets.ensure_restored(wanted, stack.bucket, stack.target, lambda _: None)
+
+
 def test_a_load_that_was_killed_between_two_files_goes_on_with_the_one_that_is_missing(
     bulk: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +236,19 @@ def test_windows_that_a_later_end_time_appends_are_restored_into_the_same_bucket
     assert bulk.run(0).status == "proven"
     later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR)
     later.late_row(bulk.job.end_time + 5)
+    assert later.run(2).status == "proven"
+    assert later.check(0).status == "proven"
+
+
+def test_windows_beyond_the_shards_that_were_restored_are_proven_by_what_is_stored_too(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A bucket that was made when its range ended a moment ago: what is appended much later goes in as line protocol.
+    monkeypatch.setattr("ts_migration.influxdb.restored_buckets.time.time_ns", lambda: 0)
+    bulk = new_migration(stack, plant_rows(), load="bulk", proof="storage")
+    assert bulk.run(0).status == "proven"
+    later = bulk.changed(end_time=bulk.job.end_time + 31 * 24 * HOUR, load="line_protocol")
+    later.late_row(later.job.end_time - HOUR)
     assert later.run(2).status == "proven"
     assert later.check(0).status == "proven"
 

@@ -26,6 +26,8 @@ from ts_migration.influxdb.tsm.stretch import Stretch, expect
 POWERS = np.array([10**exponent for exponent in range(13)], np.uint64)
 MOST_POINTS = 1_000_000
 """Of a block that is read: writers make at most 1,000, InfluxDB's full compactions 10,000."""
+MOST_TOGETHER = 1 << 25
+"""Of all blocks that are decoded at once; as many of 10,000 have less. A run takes 20 bytes, however many it holds."""
 
 
 def encoded(times: Integers, starts: Integers, lengths: Integers) -> pa.LargeBinaryArray:
@@ -111,6 +113,7 @@ def decoded(parts: Stretch) -> tuple[Integers, Integers]:
     counts[packed] = _packed_counts(parts.of(packed))
     repeated[run], counts[run] = _runs(parts.of(run))
     expect((counts > 0) & (counts <= MOST_POINTS), parts.starts, f"its times are none, or more than {MOST_POINTS:,}")
+    expect(np.cumsum(counts) <= MOST_TOGETHER, parts.starts, f"its times and those before are over {MOST_TOGETHER:,}")
     begins = offsets_of(counts)
     steps = np.empty(int(begins[-1]), np.uint64)
     if len(run):

@@ -142,6 +142,20 @@ def test_a_file_that_is_not_what_its_index_says_is_refused_with_place_and_key(na
     assert refused.value.next_step
 
 
+def test_small_blocks_of_runs_that_would_fill_memory_together_are_refused() -> None:
+    each = 1_000_000
+    blocks = [
+        (
+            at,
+            at + each - 1,
+            plain.block(1, plain.run_of_times(at, 1, each, 0), b"\x20" + bytes(9) + plain.varint(each - 1)),
+        )
+        for at in range(0, 40 * each, each)
+    ]
+    with pytest.raises(TsmDamaged, match="over 33,554,432"):
+        read_tsm(plain.file_of({b"a#!~#f": (1, blocks)}))
+
+
 NOW = plain.run_of_times(5, 1, 1, 0)
 MISCOUNTED = "another number of values"
 WRONG_PARTS = {

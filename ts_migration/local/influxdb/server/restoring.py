@@ -54,9 +54,8 @@ def restore_bucket(call: Call) -> Reply:
         int(policy["shardGroupDuration"]) // NANOSECONDS,
     )
     engine.bucket(bucket.id).declare([group for group, _ in declared])
-    mappings = [
-        {"oldId": old, "newId": engine.shards.number_of(bucket.id, group)} for group, ids in declared for old in ids
-    ]
+    numbers = engine.shards.numbers_of(bucket.id, [group for group, _ in declared])
+    mappings = [{"oldId": old, "newId": numbers[group]} for group, ids in declared for old in ids]
     return json_reply({"id": bucket.id, "name": bucket.name, "shardMappings": mappings}, 201)
 
 
@@ -137,6 +136,7 @@ def backup_shard(call: Call) -> Reply:
 def _bucket_manifest(call: Call, bucket: BucketInfo) -> dict[str, Any]:
     engine = call.services.engine
     groups = engine.bucket(bucket.id).groups() if engine.used(bucket.id) else []
+    numbers = engine.shards.numbers_of(bucket.id, groups)
     return {
         "organizationID": bucket.org_id,
         "organizationName": call.services.catalog.organization(id_=bucket.org_id).name,
@@ -149,7 +149,7 @@ def _bucket_manifest(call: Call, bucket: BucketInfo) -> dict[str, Any]:
                 "replicaN": 1,
                 "duration": bucket.retention_seconds * NANOSECONDS,
                 "shardGroupDuration": bucket.shard_group_seconds * NANOSECONDS,
-                "shardGroups": [_group_manifest(engine.shards.number_of(bucket.id, group), group) for group in groups],
+                "shardGroups": [_group_manifest(numbers[group], group) for group in groups],
                 "subscriptions": [],
             }
         ],

@@ -399,8 +399,7 @@ class Bucket:
     def declare(self, groups: list[ShardGroup]) -> None:
         """Make shard groups before any point of them arrives; durable on return."""
         with self._maintenance, self._lock:
-            for group in groups:
-                self._groups.add(group)
+            self._groups.add_all(groups)
             self._save(self._segments)
 
     def groups(self) -> list[ShardGroup]:

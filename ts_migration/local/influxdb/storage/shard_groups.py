@@ -1,6 +1,8 @@
 """Shard groups: the stretches of time within which a field has one type and that retention drops as a whole."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +94,16 @@ class ShardGroups:
         if start < end and ShardGroup(start, end) not in self._groups:
             self._groups = sorted([*self._groups, ShardGroup(start, end)])
             self._index()
+
+    def add_all(self, groups: Iterable[ShardGroup]) -> None:
+        """Add many groups, as `add` does; those of a new bucket, which do not overlap, at once."""
+        ordered = sorted(set(groups))
+        if not self._groups and all(one.end <= other.start for one, other in pairwise(ordered)):
+            self._groups = ordered
+            self._index()
+            return
+        for group in ordered:
+            self.add(group)
 
     def remove(self, group: ShardGroup) -> None:
         """Forget a group that retention dropped."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from ts_migration.local.influxdb.storage.manifest import replace_file
@@ -19,17 +20,18 @@ class ShardNumbers:
         for number, bucket, start, end in found:
             self._shards[number] = (bucket, ShardGroup(start, end))
 
-    def number_of(self, bucket_id: str, group: ShardGroup) -> int:
-        """The number of a group, a new one if it has none."""
+    def numbers_of(self, bucket_id: str, groups: Sequence[ShardGroup]) -> dict[ShardGroup, int]:
+        """The number of each group, a new one if it has none; one write, for a bucket may have tens of thousands."""
         with self._lock:
-            known = next((number for number, shard in self._shards.items() if shard == (bucket_id, group)), None)
-            if known is not None:
-                return known
-            number = max(self._shards, default=0) + 1
-            self._shards[number] = (bucket_id, group)
-            content = [[n, bucket, group.start, group.end] for n, (bucket, group) in self._shards.items()]
-            replace_file(self._path, json.dumps(content).encode("ascii"))
-            return number
+            known = {group: number for number, (bucket, group) in self._shards.items() if bucket == bucket_id}
+            new = [group for group in dict.fromkeys(groups) if group not in known]
+            for number, group in enumerate(new, max(self._shards, default=0) + 1):
+                self._shards[number] = (bucket_id, group)
+                known[group] = number
+            if new:
+                content = [[n, bucket, group.start, group.end] for n, (bucket, group) in self._shards.items()]
+                replace_file(self._path, json.dumps(content).encode("ascii"))
+            return {group: known[group] for group in groups}
 
     def find(self, number: int) -> tuple[str, ShardGroup] | None:
         """Bucket and group of a number, None where it was never handed out."""
