@@ -251,7 +251,7 @@ def _read_run(bucket: ExportBucket, part: str, run: Sequence[Member]) -> Iterato
                 body = stream.read(member.length)
             except (HTTPError, BotoCoreError, OSError) as error:
                 raise Transient(f"the stream broke: {error!r}", where=bucket.uri(part)) from error
-            if len(body) < member.length:
+            if len(body) < member.length and bucket.size(part) >= member.offset + member.length:
                 raise Transient(f"the stream ended {member.length - len(body):,} bytes early", where=bucket.uri(part))
             check(body, member)
             yield member, body

@@ -86,6 +86,11 @@ def _can_begin_at(stage: Stage, bucket: ExportBucket, place: WindowPlace, export
     return converted is not None and parts_are_there(bucket, place, converted)
 
 
+def forget_conversion(bucket: ExportBucket, place: WindowPlace) -> None:
+    """Have a window converted, loaded and checked again from its export: what lies converted cannot be sent."""
+    _forget_from(Stage.CONVERSION, bucket, place)
+
+
 def forget_load(bucket: ExportBucket, place: WindowPlace) -> None:
     """Have a window loaded and checked again, though its load stands: what the server refused then it may take now."""
     bucket.delete(place.verdicts)

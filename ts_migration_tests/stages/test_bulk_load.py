@@ -426,6 +426,8 @@ def test_a_file_that_is_not_what_was_exported_is_not_sent(
     with pytest.raises(kind, match=words):
         bulk.load()
 
+    assert bulk.run().status == "proven", "the window was converted again"
+
 
 @pytest.fixture
 def breaking(stack: Stack, tmp_path: Path) -> Iterator[Stack]:

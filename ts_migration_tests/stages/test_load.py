@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -41,6 +42,23 @@ def test_a_window_that_is_not_converted_says_which_stage_is_missing(migration: M
     migration.export()
     with pytest.raises(Missing, match="convert the window 2023-01-01"):
         migration.load()
+
+
+@pytest.mark.parametrize(
+    "spoiled", [lambda body: body[:-9], lambda body: body[:99] + bytes([body[99] ^ 4]) + body[100:]]
+)
+def test_files_that_are_not_what_was_written_are_not_sent_and_the_window_is_converted_again(
+    migration: Migration, spoiled: Callable[[bytes], bytes]
+) -> None:
+    migration.export()
+    (part, *_) = migration.convert().parts
+    bucket = migration.stack.bucket
+    bucket.put(part.key, spoiled(bucket.get(part.key)))
+
+    with pytest.raises(Permanent, match=r"is not what was written.*\bexecute\b.* converts the window again"):
+        migration.load()
+
+    assert migration.run().status == "proven"
 
 
 def test_a_range_that_holds_points_of_somebody_else_is_refused_until_it_is_allowed(migration: Migration) -> None:
