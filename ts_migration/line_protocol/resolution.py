@@ -158,7 +158,10 @@ class _Resolution:
         dimensions = {column.name for column in self.schema.dimensions}
         columns = {column.name for column in self.schema.columns} - {"time"}
         if TIME_NS in columns:
-            self.problems.append(f"the table has a column {TIME_NS!r}, the name that exports give to the exact time")
+            self.problems.append(
+                f"the table has a column {TIME_NS!r}, the name that exports give to the exact time: no mapping helps, "
+                "but a copy of the table with another name for it can be migrated (a scheduled query makes one)"
+            )
         for name in self.options.dimensions_as_fields:
             if name not in dimensions:
                 known = ", ".join(sorted(dimensions)) or "none"
