@@ -9,8 +9,9 @@ CONFIG := scripts/migration_config.yaml
 demo: install ## The whole road on the embedded stack: start, seed, dry run, execute, validate.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo.sh
 
+# In their order: by default modules of few tests come last, and those are the stories that take minutes.
 test: install ## All tests, a module at a time on each of three processes; LONG=1 and FULL=1 add the long ones.
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -71,10 +71,12 @@ def test_how_far_it_is_is_told_at_the_pace_of_status_lines_where_events_ask_for_
         told.started("load-1", {"load": 4})
         told.window("load-1", figures(points=50))
         told.window("load-1", figures("2023-02-01", ok=False, error="no answer"))
+        # One that is told at once may have come before the second window.
         time.sleep(2.5)
     heard = [json.loads(each["Message"]) for each in account.heard]
-    assert [each["event"] for each in heard][:2] == ["started", "status"]
-    status = heard[1]
+    assert heard[0]["event"] == "started"
+    assert {each["event"] for each in heard[1:]} == {"status"}
+    status = heard[-1]
     assert (status["done"], status["windows"], status["failed"], status["points"]) == (2, 4, 1, 50)
 
 
