@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.pool import Pool
@@ -116,7 +116,7 @@ def shards(rows: int, endpoint: str, url: str) -> None:
     convert(rows, endpoint, url, "bulk")
 
 
-STAGES = {"convert": convert, "load": load, "shards": shards}
+STAGES: dict[str, Callable[[int, str, str], None]] = {"convert": convert, "load": load, "shards": shards}
 """In the order in which a window goes through them; `shards` makes its files anew."""
 
 
@@ -126,19 +126,19 @@ def peak_mib(stage: str, rows: int, endpoint: str, url: str) -> float:
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def measure(_: int) -> list[Row]:
+def measure(_runs: int) -> list[Row]:
     """Once each: a peak does not vary as times do."""
     peaks: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as folder, running_s3(Path(folder)) as (endpoint, _, _), running_sink() as url:
         ExportBucket(s3_client(endpoint), "exports").client.create_bucket(Bucket="exports")
         for rows in (SMALL, LARGE):
-            for stage in STAGES:
-                peaks[stage, rows] = peak_mib(stage, rows, endpoint, url)
+            for each in STAGES:
+                peaks[each, rows] = peak_mib(each, rows, endpoint, url)
         if os.environ.get("LONG"):
             peaks["convert", LONG] = peak_mib("convert", LONG, endpoint, url)
     found = [
-        bounded(f"memory of {stage}, {rows // 10**6} M rows", "1 GiB", [peak], MOST_MIB, "MiB")
-        for (stage, rows), peak in sorted(peaks.items())
+        bounded(f"memory of {stage}, {count // 10**6} M rows", "1 GiB", [peak], MOST_MIB, "MiB")
+        for (stage, count), peak in sorted(peaks.items())
     ]
     return found + [_flatness(stage, peaks[stage, SMALL], peaks[stage, LARGE]) for stage in STAGES]
 

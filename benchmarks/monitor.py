@@ -136,7 +136,7 @@ class _Table:
         )  # fmt: skip
         tell_planned(instance, self._id, WINDOWS)
         partitions = dg.StaticPartitionsDefinition(_keys())
-        chain = (names.export_files, names.line_protocol_files, names.influxdb_bucket)
+        chain = names.stages
         assets = [_asset(key, chain[at - 1 : at] if at else (), partitions) for at, key in enumerate(chain)]
         job = dg.define_asset_job(names.job, selection=dg.AssetSelection.assets(*chain))
         definitions = dg.Definitions(assets=assets, jobs=[job], executor=dg.in_process_executor)

@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from benchmarks.memory import FLAT
 from benchmarks.rows import Row, compared
 from benchmarks.telemetry import HOUR, START
+from ts_migration.influxdb.tsm.blocks import MOST_POINTS
 from ts_migration.influxdb.tsm.columns import KEY_SEPARATOR, FieldKind, TsmColumn
-from ts_migration.influxdb.tsm.layout import MOST_POINTS
 from ts_migration.influxdb.tsm.reader import read_tsm
 from ts_migration.influxdb.tsm.writer import tsm_file
 

@@ -119,9 +119,8 @@ class _EmptyGraph:
             for event in events
             if event.is_step_materialization
         }
-        self._checked = [
-            event.event_specific_data for event in events if event.event_type_value == "ASSET_CHECK_EVALUATION"
-        ]
+        told = [event.event_specific_data for event in events]
+        self._checked = [data for data in told if isinstance(data, dg.AssetCheckEvaluation)]
         partitions = partitions_of(job.grid)
         chain = (self._names.export_files, self._names.converted_files, self._names.influxdb_bucket)
         assets = [self._asset(key, chain[at - 1 : at], partitions, made[key]) for at, key in enumerate(chain)]
