@@ -8,8 +8,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from ts_migration.errors import MigrationError, Transient
 from ts_migration.influxdb.bodies import Body, Delivered
@@ -78,6 +79,7 @@ class Writer:
             Transient: the server did not answer after all retries.
         """
         waiting: dict[Future[None], int] = {}
+        finished: SimpleQueue[Future[None]] = SimpleQueue()
         failure: BaseException | None = None
         pool = ThreadPoolExecutor(self.level.most, thread_name_prefix="influxdb-write")
         try:
@@ -87,11 +89,13 @@ class Writer:
                 if body is None:
                     break
                 while waiting and failure is None and not self._has_room(body, waiting):
-                    failure = _first_failure(waiting)
+                    failure = _next_failure(waiting, finished)
                 if failure is None:
-                    waiting[pool.submit(self._deliver, body, on_delivered)] = self._weight(body)
+                    future = pool.submit(self._deliver, body, on_delivered)
+                    waiting[future] = self._weight(body)
+                    future.add_done_callback(finished.put)
             while waiting and failure is None:
-                failure = _first_failure(waiting)
+                failure = _next_failure(waiting, finished)
         finally:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -180,9 +184,8 @@ class Writer:
             return False
 
 
-def _first_failure(waiting: dict[Future[None], int]) -> BaseException | None:
-    """Wait until something has finished and take it out; the first error among it, if any."""
-    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in done:
-        del waiting[future]
-    return next((error for future in done if (error := future.exception())), None)
+def _next_failure(waiting: dict[Future[None], int], finished: "SimpleQueue[Future[None]]") -> BaseException | None:
+    """Wait until one more has finished and take it out; its error, if any."""
+    future = finished.get()
+    del waiting[future]
+    return future.exception()

@@ -5,7 +5,6 @@ What a member is, is in `members`; this is only how members come into objects an
 
 import contextlib
 import tempfile
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from botocore.exceptions import BotoCoreError
+from isal import isal_zlib
 from urllib3.exceptions import HTTPError
 
 from ts_migration.errors import Permanent, Transient
@@ -129,11 +129,11 @@ class PartsWriter:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115
             self._size, self._crc, self._first = 0, 0, len(self.members)
         self._file.write(body)
-        member = Member(self._key, self._size, len(body), lines, text_bytes, first_ns, last_ns, zlib.crc32(body))
+        member = Member(self._key, self._size, len(body), lines, text_bytes, first_ns, last_ns, isal_zlib.crc32(body))
         self.members.append(member)
         self.text_bytes += text_bytes
         self._size += len(body)
-        self._crc = zlib.crc32(body, self._crc)
+        self._crc = isal_zlib.crc32(body, self._crc)
         if self._size >= self.part_bytes:
             self._end_part()
 
@@ -235,7 +235,7 @@ def check_part(bucket: ExportBucket, part: Part, members: Sequence[Member]) -> N
         raise Permanent(f"the part has {size:,} bytes instead of {part.bytes:,}", where=bucket.uri(part.key))
     crc = 0
     for member, body in read_members(bucket, own):
-        crc = zlib.crc32(body, crc)
+        crc = isal_zlib.crc32(body, crc)
         text = decompressed(body, member)
         if not text.endswith(b"\n") or text.count(b"\n") < member.lines:
             raise Permanent(f"the member at {member.offset:,} holds fewer than {member.lines:,} lines", where=part.key)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from ts_migration.errors import Permanent
 
@@ -81,10 +81,10 @@ def check(body: bytes, member: Member) -> None:
     Raises:
         Permanent: length or CRC-32 differ: the object was changed or cut after it was written.
     """
-    if len(body) != member.length or zlib.crc32(body) != member.crc32:
+    if len(body) != member.length or isal_zlib.crc32(body) != member.crc32:
         raise Permanent(
             f"the member at {member.offset:,} is not what was written: {len(body):,} bytes of {member.length:,}, "
-            f"CRC-32 {zlib.crc32(body):08x} instead of {member.crc32:08x}",
+            f"CRC-32 {isal_zlib.crc32(body):08x} instead of {member.crc32:08x}",
             where=member.part,
             next_step="delete the window's line-protocol folder and run the conversion again",
         )

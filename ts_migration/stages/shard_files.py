@@ -3,7 +3,6 @@
 What a file holds is made in `influxdb.shard_rows`, its bytes in `influxdb.tsm`; what is kept of it, in `shard_index`.
 """
 
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import polars as pl
+from isal import isal_zlib
 
 from ts_migration.influxdb.shard_groups import ShardGroup, groups_of
 from ts_migration.influxdb.shard_rows import ShardRows, tsm_columns, within
@@ -165,7 +165,7 @@ class ShardsWriter:
         body = b"".join(tsm_file(tsm_columns(waiting.rows)))
         sums = Sums.of(future.result().get(number, Sums()) for future in waiting.sums)
         times = [part.values["time_ns"] for part in waiting.rows]
-        crc32 = zlib.crc32(body)
+        crc32 = isal_zlib.crc32(body)
         self.parts.append(
             Part(
                 key=key,

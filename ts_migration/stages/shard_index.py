@@ -3,11 +3,11 @@
 What a file looks like is in `influxdb.tsm`; who writes them, in `shard_files`.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
+from isal import isal_zlib
 from pydantic import BaseModel, ConfigDict
 
 from ts_migration.errors import Permanent
@@ -86,10 +86,10 @@ def require_as_exported(body: bytes, file: ShardFile, window: Window, where: str
         Permanent: it is not what was written, cannot be decoded, holds points outside its shard or window, or other
             points than those that were exported.
     """
-    if len(body) != file.bytes or zlib.crc32(body) != file.crc32:
+    if len(body) != file.bytes or isal_zlib.crc32(body) != file.crc32:
         raise Permanent(
             f"the shard file is not what was written: {len(body):,} bytes of {file.bytes:,}, CRC-32 "
-            f"{zlib.crc32(body):08x} instead of {file.crc32:08x}",
+            f"{isal_zlib.crc32(body):08x} instead of {file.crc32:08x}",
             where=where,
             next_step=_AGAIN,
         )
