@@ -43,7 +43,7 @@ WARM_UP = 2
 """Windows run before the clock counts: imports, connections, the bucket itself."""
 WINDOWS = 40
 """Windows of one table, exported by one UNLOAD: `execute` takes up to 50 small ones together."""
-A_RUN = 5
+A_RUN = 12
 """Windows measured a run."""
 
 

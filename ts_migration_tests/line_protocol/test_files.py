@@ -48,6 +48,7 @@ def written(
             writer.add(batch)
         if (index := writer.finish()) is not None:
             bucket.put(PREFIX + "members.json", index)
+        writer.await_sent()
     return writer
 
 
