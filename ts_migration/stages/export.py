@@ -16,6 +16,7 @@ from ts_migration.objects import ExportBucket, TablePlace
 from ts_migration.stages.currency import export_is_usable, window_range
 from ts_migration.stages.gone_rows import gone_rows
 from ts_migration.stages.progress import Listener, Progress
+from ts_migration.stages.scratch_export import export_manifest
 from ts_migration.timestream.probe import rows_in
 from ts_migration.timestream.query import Page, TimestreamQuery
 from ts_migration.timestream.schema import TableSchema
@@ -194,18 +195,12 @@ def _record(
         Refused: it would replace an earlier export that has rows which are not in this one.
     """
     own = place.window(unloaded.window.key)
-    manifest = ExportManifest(
-        database=job.source_database,
-        table=job.source_table,
-        window=window_range(unloaded.window),
-        columns=unloaded.columns,
-        files=unloaded.files,
-        rows=unloaded.rows,
-        bytes=unloaded.bytes,
-        queries=unloaded.queries,
-        aws_manifests=tuple(copies[manifest.name] for manifest in unloaded.manifests),
-        settings=export_settings(job),
-        seconds=round(seconds, 3),
+    manifest = export_manifest(schema, unloaded).model_copy(
+        update={
+            "aws_manifests": tuple(copies[manifest.name] for manifest in unloaded.manifests),
+            "settings": export_settings(job),
+            "seconds": round(seconds, 3),
+        }
     )
     if earlier is not None and (gone := gone_rows(schema, earlier, manifest, bucket)):
         told = f"{gone:,} of the {earlier.rows:,} rows that were exported are not among the {manifest.rows:,} that "

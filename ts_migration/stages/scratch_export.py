@@ -30,7 +30,7 @@ def scratch_export(
 
 
 def export_manifest(schema: TableSchema, unloaded: Unloaded) -> ExportManifest:
-    """What an export's manifest would say; it is written nowhere."""
+    """What an export says of itself, as a manifest that is not written; who keeps it adds settings and AWS's own."""
     return ExportManifest(
         database=schema.database,
         table=schema.table,
