@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 
 from ts_migration.config import MappingOptions
 from ts_migration.errors import Refused
@@ -22,6 +22,7 @@ from ts_migration_tests.line_protocol.points import Point, parsed
 from ts_migration_tests.line_protocol.reference_parser import cut, read
 from ts_migration_tests.line_protocol.reference_storage import write
 from ts_migration_tests.line_protocol.tables import (
+    BIGINT,
     DOUBLE,
     NUMBER,
     Row,
@@ -46,8 +47,28 @@ _SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
+_WIDENED_BESIDE_A_DOUBLE = Table(
+    ("host",),
+    {"cpu": DOUBLE},
+    ("plant",),
+    {"cpu": (BIGINT, DOUBLE)},
+    MappingOptions(types={"cpu": "float"}),
+    "m",
+    tuple(
+        Row({"host": "a", "measure_name": name, column: value, "time_ns": time}, multi=name == "plant")
+        for name, column, value, time in [
+            ("plant", "cpu", 1.5, 0),
+            ("cpu", "measure_value::bigint", 2, 0),
+            ("cpu", "measure_value::double", 2.5, 1),
+            ("cpu", "measure_value::bigint", 2**53 + 1, 2),
+        ]
+    ),
+)
+"""`types` speaks of the integers of a single measure, beside a column of multi-measure rows that is a float already."""
+
 
 @settings(_SETTINGS, max_examples=10_000 if _LONG else 500)
+@example(_WIDENED_BESIDE_A_DOUBLE)
 @given(tables())
 def test_any_table_is_refused_for_a_true_reason_or_arrives_to_the_bit(table: Table) -> None:
     mapping = _mapping_or_confirmed_refusal(table)

@@ -217,6 +217,15 @@ def test_single_and_multi_measures_of_one_name_and_type_lie_in_different_series(
     )
 
 
+def test_integers_of_a_single_measure_can_be_widened_to_the_float_of_a_multi_measure_of_its_name() -> None:
+    schema = table(["d"], {"temp": DOUBLE}, {"temp": ["bigint", "double"]})
+    assert "two types" in refused(table(["d"], {"temp": DOUBLE}, {"temp": ["bigint"]}))
+    assert {(field.field, field.type) for field in mapped(schema, types={"temp": "float"}).fields} == {
+        ("temp", FieldType.FLOAT)
+    }
+    assert "all become the field 'temp'" in refused(schema, types={"temp": "float"}, keep_measure_name=False)
+
+
 def test_a_dimension_as_field_is_refused_where_it_would_be_written_once_per_measure() -> None:
     schema = table(["d"], single={"a": ["double"], "b": ["double"]})
     assert "once per measure" in refused(schema, dimensions_as_fields=("d",))

@@ -290,16 +290,16 @@ def _fields_meet(table: Table) -> bool:
 def _options_miss(table: Table) -> bool:
     """Whether an option names what is not there, or widens what is no integer."""
     columns = {*table.dimensions, *table.multi, "measure_name", *map(value_column, table.value_types), *table.single}
-    plain = Table(
-        table.dimensions,
-        table.multi,
-        table.multi_names,
-        table.single,
-        table.options.model_copy(update={"types": {}}),
-        table.measurement,
-    )
-    widest = field_columns(table)
-    integers = {
-        key for key, sources in field_columns(plain).items() if any(kind == "integer" for _, kind in sources)
-    } | {key for key in widest if key not in field_columns(plain)}
-    return not set(table.options.rename) <= columns or not set(table.options.types) <= integers
+    return not set(table.options.rename) <= columns or not set(table.options.types) <= _integer_keys(table)
+
+
+def _integer_keys(table: Table) -> set[str]:
+    """Field keys that an integer becomes, whatever else becomes them, too."""
+    found = set()
+    for name, kind, multi in kinds_of(table):
+        columns = table.multi if kind is None else {value_column(kind): kind}
+        for column, each in columns.items():
+            key, _, text = field_of(table, name, column, each, multi)
+            if each in {ColumnType.BIGINT, ColumnType.TIMESTAMP} and not text:
+                found.add(key)
+    return found
