@@ -67,6 +67,10 @@ class Missing(Permanent):
     """A thing that was looked for by name is not there: an object, a table, a bucket, a manifest."""
 
 
+class Spoiled(Permanent):
+    """An object in the export bucket is not what was written: changed, cut or overwritten since."""
+
+
 class Refused(Permanent):
     """The tool will not do this because something would be lost or changed in silence."""
 

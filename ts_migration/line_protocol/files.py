@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 from isal import isal_zlib
 from urllib3.exceptions import HTTPError
 
-from ts_migration.errors import Permanent, Transient
+from ts_migration.errors import Spoiled, Transient
 from ts_migration.line_protocol.encoder import Encoded
 from ts_migration.line_protocol.members import (
     Member,
@@ -175,12 +175,12 @@ def members_of(bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[M
 
     Raises:
         Missing: there is no members.json.
-        Permanent: it is damaged.
+        Spoiled: it is damaged.
     """
     if key := converted.members_key:
         return read_index(bucket.get(key), bucket.uri(key))
     if sum(part.members for part in converted.parts) > 1:
-        raise Permanent(f"the manifest of the window {converted.window.key} names no index of its members")
+        raise Spoiled(f"the manifest of the window {converted.window.key} names no index of its members")
     return tuple(
         Member(
             part.key, 0, part.bytes, part.lines, converted.text_bytes, part.first_ns or 0, part.last_ns or 0, part.crc32
@@ -198,7 +198,7 @@ def read_members(bucket: ExportBucket, members: Sequence[Member]) -> Iterator[tu
 
     Raises:
         Missing: a part is not there.
-        Permanent: a member's bytes are not what was written.
+        Spoiled: a member's bytes are not what was written.
         Transient: the stream broke; the caller asks again for the members it has not had.
     """
     by_part: dict[str, list[Member]] = {}
@@ -219,28 +219,28 @@ def check_part(bucket: ExportBucket, part: Part, members: Sequence[Member]) -> N
 
     Raises:
         Missing: it is not there.
-        Permanent: its bytes, members, lines or texts are not those that were written; the first difference is named.
+        Spoiled: its bytes, members, lines or texts are not those that were written; the first difference is named.
         Transient: the stream broke.
     """
     own = sorted((member for member in members if member.part == part.key), key=lambda member: member.offset)
     told = (len(own), sum(member.lines for member in own), sum(member.length for member in own))
     if told != (part.members, part.lines, part.bytes) or sum(1 for _ in runs(own)) > 1:
-        raise Permanent(
+        raise Spoiled(
             f"members.json tells {told[0]:,} members, {told[1]:,} lines, {told[2]:,} bytes; the manifest "
             f"{part.members:,}, {part.lines:,} and {part.bytes:,}",
             where=bucket.uri(part.key),
         )
     size = bucket.size(part.key)
     if size != part.bytes:
-        raise Permanent(f"the part has {size:,} bytes instead of {part.bytes:,}", where=bucket.uri(part.key))
+        raise Spoiled(f"the part has {size:,} bytes instead of {part.bytes:,}", where=bucket.uri(part.key))
     crc = 0
     for member, body in read_members(bucket, own):
         crc = isal_zlib.crc32(body, crc)
         text = decompressed(body, member)
         if not text.endswith(b"\n") or text.count(b"\n") < member.lines:
-            raise Permanent(f"the member at {member.offset:,} holds fewer than {member.lines:,} lines", where=part.key)
+            raise Spoiled(f"the member at {member.offset:,} holds fewer than {member.lines:,} lines", where=part.key)
     if crc != part.crc32:
-        raise Permanent(f"the part has the CRC-32 {crc:08x} instead of {part.crc32:08x}", where=bucket.uri(part.key))
+        raise Spoiled(f"the part has the CRC-32 {crc:08x} instead of {part.crc32:08x}", where=bucket.uri(part.key))
 
 
 def _read_run(bucket: ExportBucket, part: str, run: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:

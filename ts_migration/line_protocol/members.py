@@ -13,7 +13,7 @@ from typing import Any
 
 from isal import igzip, isal_zlib
 
-from ts_migration.errors import Permanent
+from ts_migration.errors import Permanent, Spoiled
 
 MAX_LEVEL_OF_ISAL = 3
 SCHEMA_VERSION = 1
@@ -60,15 +60,15 @@ def decompressed(body: bytes, member: Member) -> bytes:
     """The text of a member.
 
     Raises:
-        Permanent: the bytes are not the ones that were written.
+        Spoiled: the bytes are not the ones that were written.
     """
     check(body, member)
     try:
         text = gzip.decompress(body)
     except (OSError, EOFError, zlib.error) as error:
-        raise Permanent(f"the member at {member.offset:,} is not gzip: {error}", where=member.part) from error
+        raise Spoiled(f"the member at {member.offset:,} is not gzip: {error}", where=member.part) from error
     if len(text) != member.text_bytes:
-        raise Permanent(
+        raise Spoiled(
             f"the member at {member.offset:,} holds {len(text):,} bytes of text instead of {member.text_bytes:,}",
             where=member.part,
         )
@@ -79,10 +79,10 @@ def check(body: bytes, member: Member) -> None:
     """Compare a member's bytes with the index.
 
     Raises:
-        Permanent: length or CRC-32 differ: the object was changed or cut after it was written.
+        Spoiled: length or CRC-32 differ: the object was changed or cut after it was written.
     """
     if len(body) != member.length or isal_zlib.crc32(body) != member.crc32:
-        raise Permanent(
+        raise Spoiled(
             f"the member at {member.offset:,} is not what was written: {len(body):,} bytes of {member.length:,}, "
             f"CRC-32 {isal_zlib.crc32(body):08x} instead of {member.crc32:08x}",
             where=member.part,
@@ -100,7 +100,8 @@ def read_index(body: bytes, where: str) -> tuple[Member, ...]:
     """Members of a members.json, in order.
 
     Raises:
-        Permanent: it is damaged or written by a newer version.
+        Spoiled: it is damaged.
+        Permanent: it was written by a newer version.
     """
     try:
         content: dict[str, Any] = json.loads(body)
@@ -112,7 +113,7 @@ def read_index(body: bytes, where: str) -> tuple[Member, ...]:
             )
         return tuple(Member(**member) for member in content["members"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Permanent(f"members.json is damaged: {error!r}", where=where) from error
+        raise Spoiled(f"members.json is damaged: {error!r}", where=where) from error
 
 
 def runs(members: Sequence[Member]) -> Iterator[list[Member]]:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Missing, Permanent
+from ts_migration.errors import Missing, Permanent, Spoiled
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.bodies import Delivered
 from ts_migration.influxdb.buckets import BucketInfo
@@ -78,7 +78,7 @@ class BulkWay:
             )
         points = sum(file.points for file in index.files)
         if points != load.converted.points:
-            raise Permanent(
+            raise Spoiled(
                 f"the index tells {points:,} points, the manifest {load.converted.points:,}",
                 where=load.bucket.uri(load.converted.members_key),
                 next_step=_ANEW,

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import polars as pl
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.errors import Missing, Permanent, Spoiled, Transient
 from ts_migration.influxdb.blocks import Block
 from ts_migration.influxdb.bodies import Body, Delivered
 from ts_migration.influxdb.buckets import BucketInfo, ensure
@@ -58,7 +58,7 @@ class LineProtocolWay:
         members = members_of(bucket, converted) if converted.points else ()
         lines = sum(member.lines for member in members)
         if lines != converted.points:
-            raise Permanent(
+            raise Spoiled(
                 f"the index tells {lines:,} lines, the manifest {converted.points:,} points",
                 where=bucket.uri(converted.members_key) if converted.members_key else f"window {converted.window.key}",
                 next_step="run the conversion of this window again",
@@ -147,7 +147,7 @@ def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy:
                 rest, read_members(bucket, [member for _, member in rest]), strict=True
             ):
                 if member != wanted:
-                    raise Permanent("members.json is not in the order of its parts", where=bucket.uri(member.part))
+                    raise Spoiled("members.json is not in the order of its parts", where=bucket.uri(member.part))
                 yield Body(number, content, member.lines, member.text_bytes)
                 position, failures = position + 1, 0
         except Transient:

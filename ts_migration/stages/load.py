@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Permanent, Refused
+from ts_migration.errors import Permanent, Refused, Spoiled
 from ts_migration.influxdb.bodies import Delivered
 from ts_migration.influxdb.buckets import BucketInfo, require_room
 from ts_migration.influxdb.connection import Target
@@ -32,7 +32,7 @@ from ts_migration.manifests import (
 from ts_migration.objects import ExportBucket, TablePlace, WindowPlace
 from ts_migration.stages.currency import window_range
 from ts_migration.stages.found_points import copy_found, keep_untouched, not_copied
-from ts_migration.stages.load_ways import Load, LoadWay, Sent, Shipment
+from ts_migration.stages.load_ways import Load, Sent, Shipment
 from ts_migration.stages.mending import forget_conversion
 from ts_migration.stages.progress import Listener, Progress
 from ts_migration.stages.rollback_record import require_no_rollback
@@ -100,8 +100,8 @@ def load_window(
         Missing: the window is not converted, or its parts are gone.
         Refused: the range holds points that are not this job's; the bucket's retention would drop the window's points;
             the bucket holds a field with another type.
-        Permanent: the token, the bucket or the mapping is wrong; or converted files are not what was written any more,
-            and the window is to be converted again.
+        Spoiled: converted files are not what was written any more; the window is to be converted again.
+        Permanent: the token, the bucket or the mapping is wrong.
         Transient: InfluxDB or S3 failed for now, after all retries.
     """
     own = place.window(window.key)
@@ -125,8 +125,13 @@ def load_window(
     resumed = len(ledger.acknowledged)
     try:
         sent = _send(load, shipment.result(), ledger, progress, held=held)
-    except Permanent as error:
-        raise _files_at_fault(error, way, converted, own, bucket) from error
+    except Spoiled as error:
+        forget_conversion(bucket, own)
+        raise Spoiled(
+            f"{error.what}; the window's converted files count no longer",
+            where=error.where,
+            next_step="`ts-migration execute` converts the window again, from its export",
+        ) from error
     _keep_refused(bucket, own, ledger)
     untouched = _keep_untouched(job, own, window, converted, mapping, bucket, target, intent)
     loaded = LoadManifest(
@@ -263,20 +268,6 @@ def _keep_untouched(
     export = require_manifest(ExportManifest, bucket, own.manifest("export"), f"export the window {window.key} first")
     sides = Sides(window, mapping, export, converted, job.target_bucket, bucket, target)
     return keep_untouched(sides, intent.found, own)
-
-
-def _files_at_fault(
-    error: Permanent, way: LoadWay, converted: LineProtocolManifest, own: WindowPlace, bucket: ExportBucket
-) -> Permanent:
-    """What a load failed for. Where its files are not what was written, the window is to be converted again."""
-    if not way.spoiled(bucket, converted):
-        return error
-    forget_conversion(bucket, own)
-    return Permanent(
-        f"{error.what}; the window's converted files count no longer",
-        where=error.where,
-        next_step="`ts-migration execute` converts the window again, from its export",
-    )
 
 
 def _send(load: Load, shipment: Shipment, ledger: Ledger, progress: Listener | None, *, held: bool) -> Sent:

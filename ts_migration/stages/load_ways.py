@@ -134,7 +134,7 @@ class LoadWay(Protocol):
 
         Raises:
             Missing: the files or their index are gone.
-            Permanent: the index is not that of the manifest.
+            Spoiled: the index is not that of the manifest.
         """
 
     def spoiled(self, bucket: ExportBucket, converted: LineProtocolManifest) -> tuple[str, ...]:
@@ -145,5 +145,5 @@ class LoadWay(Protocol):
 
         Raises:
             Missing: they are gone.
-            Permanent: one is not what was written.
+            Spoiled: one is not what was written.
         """

@@ -10,11 +10,11 @@ import numpy as np
 from isal import isal_zlib
 from pydantic import BaseModel, ConfigDict
 
-from ts_migration.errors import Permanent
+from ts_migration.errors import Spoiled
 from ts_migration.influxdb.shard_batches import batches_of
-from ts_migration.influxdb.tsm.columns import TsmColumn
+from ts_migration.influxdb.tsm.columns import TsmColumn, TsmDamaged
 from ts_migration.influxdb.tsm.reader import read_stretches
-from ts_migration.manifests import LineProtocolManifest, Manifest, read_manifest
+from ts_migration.manifests import DamagedManifest, LineProtocolManifest, Manifest, read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.validation.digest import PointDigest
 from ts_migration.windows import Window
@@ -58,14 +58,18 @@ def read_shard_index(bucket: ExportBucket, converted: LineProtocolManifest) -> S
     """The index of a converted window; None where it is gone.
 
     Raises:
-        Permanent: it is damaged, or is not that of the manifest's parts.
+        Spoiled: it is damaged, or is not that of the manifest's parts.
+        Permanent: it was written by a newer version.
     """
-    found = read_manifest(ShardIndex, bucket, converted.members_key)
+    try:
+        found = read_manifest(ShardIndex, bucket, converted.members_key)
+    except DamagedManifest as error:
+        raise Spoiled(error.what, where=error.where, next_step=_AGAIN) from error
     if found is None:
         return None
     told = [(file.key, file.bytes, file.crc32, file.points) for file in found.files]
     if told != [(part.key, part.bytes, part.crc32, part.lines) for part in converted.parts]:
-        raise Permanent(
+        raise Spoiled(
             "the index names other shard files than the manifest",
             where=bucket.uri(converted.members_key),
             next_step=_AGAIN,
@@ -83,11 +87,11 @@ def require_as_exported(body: bytes, file: ShardFile, window: Window, where: str
         where: of the object, for the errors.
 
     Raises:
-        Permanent: it is not what was written, cannot be decoded, holds points outside its shard or window, or other
+        Spoiled: it is not what was written, cannot be decoded, holds points outside its shard or window, or other
             points than those that were exported.
     """
     if len(body) != file.bytes or isal_zlib.crc32(body) != file.crc32:
-        raise Permanent(
+        raise Spoiled(
             f"the shard file is not what was written: {len(body):,} bytes of {file.bytes:,}, CRC-32 "
             f"{isal_zlib.crc32(body):08x} instead of {file.crc32:08x}",
             where=where,
@@ -95,11 +99,14 @@ def require_as_exported(body: bytes, file: ShardFile, window: Window, where: str
         )
     inside = Window(max(file.start_ns, window.start_ns), min(file.end_ns, window.end_ns), window.key)
     digest = PointDigest(window.start_ns, window.end_ns)
-    for batch in batches_of(_inside(read_stretches(body), inside, where)):
-        digest.add_batch(batch)
+    try:
+        for batch in batches_of(_inside(read_stretches(body), inside, where)):
+            digest.add_batch(batch)
+    except TsmDamaged as error:
+        raise Spoiled(f"{error.what} ({error.where})", where=where, next_step=_AGAIN) from error
     values = sum(digest.counts.values())
     if (digest.lanes, values) != (file.lanes, file.values):
-        raise Permanent(
+        raise Spoiled(
             f"the shard file holds {values:,} values and not the {file.values:,} of the export, or other ones",
             where=where,
             next_step=_AGAIN,
@@ -111,7 +118,7 @@ def _inside(columns: Iterable[TsmColumn], inside: Window, where: str) -> Iterato
     for column in columns:
         outside = int(np.count_nonzero((column.times < inside.start_ns) | (column.times >= inside.end_ns)))
         if outside:
-            raise Permanent(
+            raise Spoiled(
                 f"the shard file holds {outside:,} values outside of its shard and window, {inside}",
                 where=where,
                 next_step=_AGAIN,

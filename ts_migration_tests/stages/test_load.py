@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from ts_migration.errors import Missing, Permanent, Refused
+from ts_migration.errors import Missing, Permanent, Refused, Spoiled
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import ensure
 from ts_migration.influxdb.ledger import Ledger, read_intent
 from ts_migration.influxdb.writer import Writer
+from ts_migration.objects import ExportBucket
 from ts_migration_tests.stages.conftest import Migration
 
 pytestmark = pytest.mark.stack
@@ -55,10 +56,35 @@ def test_files_that_are_not_what_was_written_are_not_sent_and_the_window_is_conv
     bucket = migration.stack.bucket
     bucket.put(part.key, spoiled(bucket.get(part.key)))
 
-    with pytest.raises(Permanent, match=r"is not what was written.*\bexecute\b.* converts the window again"):
+    with pytest.raises(Spoiled, match=r"is not what was written.*\bexecute\b.* converts the window again"):
         migration.load()
 
     assert migration.run().status == "proven"
+
+
+def test_a_load_that_fails_for_another_reason_keeps_its_files_and_reads_them_once(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration.export()
+    converted = migration.convert()
+    opened: list[str] = []
+    read = ExportBucket.open
+
+    def counted(self: ExportBucket, key: str, offset: int, length: int):
+        opened.append(key)
+        return read(self, key, offset, length)
+
+    def forbidden(self: Writer, content: bytes, *, gzipped: bool):
+        raise Permanent("401: unauthorized")
+
+    monkeypatch.setattr(ExportBucket, "open", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "post", forbidden)
+        with pytest.raises(Permanent, match="401: unauthorized"):
+            migration.load()
+
+    assert opened == [part.key for part in converted.parts]
+    assert migration.load().parent == converted.digest
 
 
 def test_a_range_that_holds_points_of_somebody_else_is_refused_until_it_is_allowed(migration: Migration) -> None:
