@@ -255,6 +255,8 @@ def execute(
                         # S3 went away in the midst of it: its windows have told that already, where any ran.
                         if not plan.result.errors:
                             plan.result.errors.append(str(error))
+                    if pool.failed_start and plan.left:
+                        plan.result.errors.append(f"{plan.left} windows were not tried: {pool.failed_start}")
                     _tell_end(instance, plan.result)
 
         def end_if_over(slug: str) -> None:

@@ -168,6 +168,9 @@ class Pool:
         self._working: dict[int, tuple[WorkerProcess, Task, float]] = {}
         self._changing = threading.Lock()
         self._failures: list[BaseException] = []
+        self._performed = False
+        self.failed_start: Permanent | None = None
+        """A worker that could not start; no task was begun since."""
         self._left = size
         self._done = threading.Event()
         """Instead of the threads: Python 3.11 takes a thread for ended where a signal interrupts its join."""
@@ -184,6 +187,9 @@ class Pool:
 
         A KeyboardInterrupt stops the schedule: tasks in flight finish, none is begun, and `on_interrupt` is told how
         many there are. A second one stops those too, as soon as that may be.
+
+        Raises:
+            Permanent: a worker could not start and nothing was performed. Where something was, `failed_start` tells.
         """
         self._log_folder.mkdir(parents=True, exist_ok=True)
         for thread in self._threads:
@@ -200,6 +206,8 @@ class Pool:
             raise
         if self._failures:
             raise self._failures[0]
+        if self.failed_start and not self._performed:
+            raise self.failed_start
 
     def _wait(self) -> None:
         while not self._done.wait(timeout=0.2):
@@ -219,7 +227,12 @@ class Pool:
         try:
             while (task := self._schedule.take()) is not None:
                 if worker is None or not worker.alive:
-                    worker = self._ready_worker(number)
+                    try:
+                        worker = self._ready_worker(number)
+                    except Permanent as error:
+                        self.failed_start = error
+                        self._schedule.stop()
+                        return
                 outcome = self._perform(number, worker, task)
                 if worker.cancelled_at:
                     worker.stop()
@@ -254,6 +267,7 @@ class Pool:
             if self._schedule.is_cancelled(task.job):
                 return Outcome(ok=False, seconds=0.0, error="cancelled", cancelled=True)
             self._working[number] = (worker, task, time.time())
+            self._performed = True
         try:
             return worker.perform(task)
         finally:

@@ -1,4 +1,7 @@
-"""What an operator gets wrong: each mistake is one message, quickly, and leaves no trace behind."""
+"""What an operator gets wrong: each mistake is one message, quickly, and leaves no trace behind.
+
+The last one, more processes than the machine has room for, is found out amid the work: what there is of it is reported.
+"""
 
 import re
 import time
@@ -19,6 +22,17 @@ QUICK_S = 30
 # Two windows of a month.
 RANGE = {"start": "2023-01-01T00:00:00Z", "end": "2023-02-28T23:59:59Z"}
 SETTINGS = "migration_settings:\n  parallel_jobs: 1\n  retry_delay_seconds: 0.05\n"
+ONE_WORKER_STARTS = """\
+import os, sys
+if "ts_migration.orchestration.worker" in sys.orig_argv:
+    try:
+        os.mkdir(os.environ["FIRST_WORKER"])
+    except FileExistsError:
+        sys.stderr.write("no room for another process")
+        sys.stderr.flush()
+        os._exit(7)
+"""
+"""A sitecustomize: Python runs it in every process as it starts."""
 FIVE_MISTAKES = """\
 migration_jobs:
   - job_name: "Load"
@@ -136,3 +150,17 @@ def test_a_range_without_rows(stack):
 def test_a_configuration_with_five_mistakes_names_all_of_them(stack):
     names = ("did you mean retention_days?", "end_time", "batch_size", "window", "parallel_jobs")
     assert_one_clear_message(stack, "5 mistakes in the configuration", *names, config=FIVE_MISTAKES)
+
+
+def test_a_worker_that_cannot_start_beside_another_ends_in_a_report_and_the_next_call_goes_on(stack, tmp_path):
+    stack.write_config(configuration("generation_data", **RANGE) + SETTINGS)
+    (tmp_path / "sitecustomize.py").write_text(ONE_WORKER_STARTS)
+    variables = {"PYTHONPATH": str(tmp_path), "FIRST_WORKER": str(tmp_path / "first")}
+    answer = stack.run("execute", "--parallel-jobs", "2", variables=variables)
+
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    told = answer.stdout + answer.stderr
+    assert "windows were not tried: " in told and "no room for another process" in told, told
+    assert "Traceback" not in told
+    again = stack.run("execute")
+    assert again.returncode == 0, again.stdout + again.stderr

@@ -24,9 +24,14 @@ DOES_IT = """echo '{"ok": true, "seconds": 0.1}'; read rest"""
 
 
 def worked_off(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, killed: int, begin: str = "", then: str = DOES_IT
-) -> list[Outcome]:
-    """What a pool of one process comes to whose first `killed` processes are killed while they start."""
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    killed: int,
+    begin: str = "",
+    then: str = DOES_IT,
+    windows: tuple[str, ...] = ("2023-01-01",),
+) -> tuple[Pool, list[Outcome]]:
+    """A pool of one process whose first `killed` processes are killed while they start, and what it comes to."""
     program = folder / "python"
     program.write_text(WORKER.format(starts=folder / "starts", killed=killed, begin=begin, then=then))
     program.chmod(0o700)
@@ -39,16 +44,16 @@ def worked_off(
         outcomes.append(outcome)
 
     with dg.DagsterInstance.local_temp(str(folder)) as instance:
-        schedule = Schedule({"load": [Group(("2023-01-01",))]}, roll_up=[])
+        schedule = Schedule({"load": [Group((window,)) for window in windows]}, roll_up=[])
         pool = Pool(schedule, instance, size=1, config_path=folder, execution_id="migration-1", on_outcome=on_outcome)
         pool.run(on_interrupt=lambda _: None)
-    return outcomes
+    return pool, outcomes
 
 
 def test_a_worker_that_is_killed_while_it_starts_is_started_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (outcome,) = worked_off(tmp_path, monkeypatch, killed=1)
+    _, (outcome,) = worked_off(tmp_path, monkeypatch, killed=1)
 
     assert outcome.ok
 
@@ -73,7 +78,18 @@ def test_one_that_ends_by_itself_says_why_and_is_not_started_again(
 
 
 def test_one_that_is_killed_at_work_fails_its_window_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (outcome,) = worked_off(tmp_path, monkeypatch, killed=0, then="kill -9 $$")
+    _, (outcome,) = worked_off(tmp_path, monkeypatch, killed=0, then="kill -9 $$")
 
     log = tmp_path / "logs" / "worker-1.log"
     assert outcome.error == f"the worker process was killed (SIGKILL), for want of memory perhaps; see {log}"
+
+
+def test_one_that_cannot_start_after_others_have_worked_stops_the_rest_and_is_told_with_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = f'if [ "$(wc -l < {tmp_path}/starts)" -gt 1 ]; then echo no room >&2; exit 7; fi'
+    windows = ("2023-01-01", "2023-01-02", "2023-01-03")
+    pool, outcomes = worked_off(tmp_path, monkeypatch, 0, begin, f"{DOES_IT}; kill -9 $$", windows)
+
+    assert [outcome.ok for outcome in outcomes] == [True, False]
+    assert "no room" in str(pool.failed_start)
