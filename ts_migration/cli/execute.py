@@ -18,7 +18,7 @@ from ts_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
     from ts_migration.operations.findings import Finding
-    from ts_migration.orchestration.execution import ExecutionResult
+    from ts_migration.orchestration.execution_result import ExecutionResult
 
 
 def execute(

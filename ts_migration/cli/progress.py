@@ -15,7 +15,7 @@ from ts_migration.cli.progress_row import JobRow
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ts_migration.orchestration.execution import Progress
+    from ts_migration.orchestration.execution_result import Progress
 
 REFRESH_PER_S = 2
 

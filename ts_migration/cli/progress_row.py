@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ts_migration.orchestration.execution import Progress
+    from ts_migration.orchestration.execution_result import Progress
 
 NAMED_WINDOWS = 3
 

@@ -16,7 +16,7 @@ from ts_migration.operations.notifications import Notifications
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 
 if TYPE_CHECKING:
-    from ts_migration.orchestration.execution import JobResult
+    from ts_migration.orchestration.execution_result import JobResult
 
 _Listener = Callable[[Task, Outcome], None]
 

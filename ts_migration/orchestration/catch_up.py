@@ -15,7 +15,8 @@ from ts_migration.config import Environment, MigrationConfig, load_config
 from ts_migration.config_end_time import with_end_times
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.arrivals import Arrivals, arrivals_of
-from ts_migration.orchestration.execution import ExecutionResult, Progress, execute
+from ts_migration.orchestration.execution import execute
+from ts_migration.orchestration.execution_result import ExecutionResult, Progress
 from ts_migration.orchestration.repair_run import repair
 from ts_migration.stages.proof import proof_of
 from ts_migration.timestream.query import Retries, TimestreamQuery

@@ -1,14 +1,12 @@
 """`execute`: finds the windows that are not proven, has worker processes migrate them, and rolls up what is complete.
 
-Progress is told to a callback; nothing is printed here. How tasks reach worker processes is in `pool` and `schedule`,
-where a job stands is in `job_status`, and checking again is in `validation_run`.
+Progress is told to a callback; nothing is printed here. What is to be done is in `execution_plan`, how tasks reach
+worker processes in `pool` and `schedule`, where a job stands in `job_status`, checking again in `validation_run`.
 """
 
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -17,16 +15,17 @@ from ts_migration.aws import client
 from ts_migration.config import Environment, MigrationConfig, MigrationJob
 from ts_migration.errors import MigrationError
 from ts_migration.influxdb.connection import Target
-from ts_migration.manifests import read_manifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.announcement import announced
-from ts_migration.orchestration.check_state import TableState, failed_table_checks, table_state
+from ts_migration.orchestration.check_state import table_state
 from ts_migration.orchestration.exclusive import only_one
+from ts_migration.orchestration.execution_plan import JobPlan, plan_job, wanted_windows
+from ts_migration.orchestration.execution_result import ExecutionResult, JobResult, Progress, held, stopping
 from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_heart import InFlight
 from ts_migration.orchestration.job_ids import job_id_of, new_execution_id
-from ts_migration.orchestration.job_progress import WindowAtWork, windows_at_work
+from ts_migration.orchestration.job_progress import windows_at_work
 from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned
 from ts_migration.orchestration.job_watch import JobWatch, end_lost_jobs, written_down
 from ts_migration.orchestration.liveness import UNFINISHED, fail_dead_runs
@@ -34,124 +33,17 @@ from ts_migration.orchestration.names import EXECUTION_TAG, JOB_ID_TAG, TableNam
 from ts_migration.orchestration.open_hours import OpenHours
 from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.revocation import revoke_roll_up
-from ts_migration.orchestration.schedule import Group, Schedule
+from ts_migration.orchestration.schedule import Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
-from ts_migration.orchestration.window_run import retry_policy
 from ts_migration.stages.mending import forget_load
 from ts_migration.stages.passed_windows import passed_windows
 from ts_migration.stages.placement import target_bucket_id
-from ts_migration.stages.proof import TableProof, proof_of
-from ts_migration.stages.queries import queries_fingerprint
-from ts_migration.stages.roll_up import MigratedManifest, unmet_of
+from ts_migration.stages.proof import proof_of
+from ts_migration.stages.roll_up import unmet_of
 from ts_migration.stages.rollback_record import require_no_rollback
-from ts_migration.stages.table import begin_table, look_at_table
+from ts_migration.stages.table import look_at_table
 from ts_migration.timestream.description import describe
 from ts_migration.timestream.query import Retries, TimestreamQuery
-from ts_migration.timestream.schema import TableSchema
-from ts_migration.timestream.window_counts import window_rows
-from ts_migration.windows import Window
-
-GROUP_ROWS = 500_000
-"""Windows are exported together while their rows stay below this: UNLOAD starts once a second, small ones queue."""
-GROUP_WINDOWS = 50
-"""UNLOAD allows 100 partitions; half of it lets two workers share a table's windows early."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of a run, for whoever shows it."""
-
-    kind: str
-    """begun, working, exported, window, checked, rolled_up, skipped, held, cancelling or stopping."""
-    job: str
-    key: str
-    done: int
-    total: int
-    outcome: Outcome | None = None
-    message: str = ""
-    at_work: tuple[WindowAtWork, ...] = ()
-    """Of working: what workers do for the job now."""
-
-
-@dataclass
-class JobResult:
-    """What `execute` did for one job. Counts are of this call but for `proven`, which is of the whole table."""
-
-    job: str
-    source: str
-    bucket: str
-    windows: int
-    skipped: int = 0
-    ran: int = 0
-    failed: int = 0
-    rows: int = 0
-    points: int = 0
-    values: int = 0
-    bytes: int = 0
-    checks_passed: int = 0
-    checks: int = 0
-    seconds: float = 0.0
-    proven: int = 0
-    rolled_up: bool = False
-    errors: list[str] = field(default_factory=list)
-    unproven: int = 0
-    """Windows of the call of which a check failed: those are for `repair`."""
-    passed: str = ""
-    """How many windows of the table passed and are not proven, why, and where their rows are; "" where none is."""
-    accepted: int = 0
-    """Windows that are not proven and were accepted."""
-    unmet: str = ""
-    """Warnings of the whole table that did not pass: values are proven, and applications must wait all the same."""
-    for_good: int = 0
-    """Windows of the call that failed by what they did (`Outcome.for_good`)."""
-    job_id: str = ""
-    cancelled: bool = False
-    """Somebody had it stopped before it was done."""
-
-    @property
-    def failed_for_good(self) -> bool:
-        """Whether windows failed, and none of them by an outage, a refusal or a fault of the tool."""
-        return 0 < self.failed == self.for_good
-
-    @property
-    def ok(self) -> bool:
-        """Every window of the call succeeded, so did the roll-up where it was due, and nothing merely passed."""
-        return not self.errors and not self.passed and not self.unmet and not self.cancelled
-
-
-@dataclass(frozen=True)
-class ExecutionResult:
-    """What `execute` did."""
-
-    job_id: str
-    """Of the execution: `jobs` have ids of their own."""
-    jobs: tuple[JobResult, ...]
-    seconds: float
-    interrupted: bool
-
-    @property
-    def ok(self) -> bool:
-        """Nothing failed and nothing was cut short."""
-        return not self.interrupted and all(job.ok for job in self.jobs)
-
-    @property
-    def cancelled(self) -> bool:
-        """A job was cut short."""
-        return self.interrupted or any(job.cancelled for job in self.jobs)
-
-
-def held(until: float) -> Progress:
-    """That `allowed_hours` hold new windows back."""
-    when = datetime.fromtimestamp(until, UTC)
-    return Progress(
-        "held", "", "", 0, 0, message=f"outside of allowed_hours: no window is begun before {when:%H:%M} UTC"
-    )
-
-
-def stopping(in_flight: int) -> Progress:
-    """That a run was interrupted and what it waits for."""
-    told = f"stopping: {in_flight} in flight will finish, no other is begun; interrupt again to stop at once"
-    return Progress("stopping", "", "", 0, 0, message=told)
 
 
 def execute(
@@ -222,10 +114,10 @@ def execute(
         for job in jobs:
             for key in reload:
                 forget_load(bucket, config.place(job).window(key))
-        wanted = {job.slug: _wanted(job, windows, chosen) for job in jobs}
+        wanted = {job.slug: wanted_windows(job, windows, chosen) for job in jobs}
         again = {job.slug: frozenset((export_again or {}).get(job.slug, ())) for job in jobs}
         plans = [
-            _plan(config, job, schemas[job.slug], bucket, query, instance, wanted[job.slug], target, again[job.slug])
+            plan_job(config, job, schemas[job.slug], bucket, query, instance, wanted[job.slug], target, again[job.slug])
             for job in jobs
         ]
         run = _Run(config, {plan.result.job: plan for plan in plans}, report)
@@ -313,126 +205,10 @@ def _tell_end(instance: dg.DagsterInstance, result: JobResult) -> None:
     tell_ended(instance, result.job_id, end, message, counts)
 
 
-def _wanted(job: MigrationJob, keys: tuple[str, str] | None, chosen: Collection[str] | None) -> list[Window]:
-    """The windows of a job that a call is about."""
-    windows = job.grid.between(*keys) if keys else list(job.grid)
-    return [window for window in windows if chosen is None or window.key in chosen]
-
-
-@dataclass
-class _Plan:
-    """What is to be done for one job."""
-
-    job: MigrationJob
-    groups: list[Group]
-    result: JobResult
-    completes: bool
-    """Whether the call leaves no window of the table open."""
-    began: float = field(default_factory=time.monotonic)
-    ended: bool = False
-
-    @property
-    def windows_to_do(self) -> int:
-        """Windows that the call is to migrate."""
-        return sum(len(group.keys) for group in self.groups)
-
-    @property
-    def left(self) -> int:
-        """Windows that it has not come to."""
-        return self.windows_to_do - self.result.ran
-
-
-def _plan(
-    config: MigrationConfig,
-    job: MigrationJob,
-    schema: TableSchema,
-    bucket: ExportBucket,
-    query: TimestreamQuery,
-    instance: dg.DagsterInstance,
-    wanted: list[Window],
-    target: Target,
-    again: frozenset[str],
-) -> _Plan:
-    """Freeze grid and mapping, and find the windows that are not proven or that Dagster does not know as green."""
-    place = config.place(job)
-    begin_table(job, place, schema, bucket)
-    proof = proof_of(config, job, bucket, target_bucket_id(job, target, retry_policy(config)))
-    names = TableNames.of(config, job)
-    state = table_state(instance, names, job.grid.keys)
-    finished = _finished(job, proof, state) - again
-    todo = [window for window in wanted if window.key not in finished]
-    completes = len(todo) == len(job.grid) - len(finished)
-    rolled_up = state.rolled_up and _stands(config, job, bucket, proof)
-    result = JobResult(
-        job.slug,
-        job.source,
-        job.target_bucket,
-        windows=len(job.grid),
-        skipped=len(wanted) - len(todo),
-        rolled_up=rolled_up,
-    )
-    # A check of the whole table that failed is asked again: what it failed for may be over.
-    due = bool(todo) or not rolled_up or bool(failed_table_checks(instance, names))
-    return _Plan(job, _groups(job, todo, proof, query, again), result, completes=completes and due)
-
-
-def _stands(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, proof: TableProof) -> bool:
-    """Whether the roll-up need not be made again: it is there, of these verdicts and queries, and did not fail."""
-    migrated = read_manifest(MigratedManifest, bucket, config.place(job).migrated)
-    return (
-        migrated is not None
-        and migrated.status != "failed"
-        and migrated.proof == proof.digest
-        and migrated.queries == queries_fingerprint(config, job)
-    )
-
-
-def _finished(job: MigrationJob, proof: TableProof, state: TableState) -> set[str]:
-    """Windows with nothing left to do: proven by their manifests and known to Dagster as materialised and green."""
-    settled = {window.key for window in proof.windows if window.settled}
-    return settled & (state.green if job.validation_enabled else state.materialized)
-
-
-def _groups(
-    job: MigrationJob,
-    todo: list[Window],
-    proof: TableProof,
-    query: TimestreamQuery,
-    again: frozenset[str] = frozenset(),
-) -> list[Group]:
-    """Runs of neighbouring windows that are not exported yet and small enough to share an UNLOAD; others alone."""
-    exported = {window.key for window in proof.windows if window.exported}
-    open_windows = [window for window in todo if window.key not in exported]
-    counts = window_rows(query, job.source_database, job.source_table, open_windows) if len(open_windows) > 1 else ()
-    rows = dict(zip((window.key for window in open_windows), counts, strict=False))
-    groups: list[Group] = []
-    pending: list[str] = []
-    pending_rows = 0
-
-    def flush() -> None:
-        nonlocal pending, pending_rows
-        if pending:
-            groups.append(Group(tuple(pending), export_ahead=len(pending) > 1))
-        pending, pending_rows = [], 0
-
-    for window in todo:
-        if window.key in exported:
-            flush()
-            groups.append(Group((window.key,), export_ahead=False, export_again=window.key in again))
-            continue
-        count = rows.get(window.key, 0)
-        if pending and (pending_rows + count > GROUP_ROWS or len(pending) >= GROUP_WINDOWS):
-            flush()
-        pending.append(window.key)
-        pending_rows += count
-    flush()
-    return groups
-
-
 class _Run:
     """Adds up outcomes as they come, from several threads, and tells them on."""
 
-    def __init__(self, config: MigrationConfig, plans: dict[str, _Plan], report: Callable[[Progress], None]) -> None:
+    def __init__(self, config: MigrationConfig, plans: dict[str, JobPlan], report: Callable[[Progress], None]) -> None:
         self.plans = plans
         self._report = report
         self._done = dict.fromkeys(plans, 0)
@@ -497,7 +273,7 @@ class _Run:
 
 def _conclude(
     config: MigrationConfig,
-    plan: _Plan,
+    plan: JobPlan,
     bucket: ExportBucket,
     stopped_by: str,
     instance: dg.DagsterInstance,

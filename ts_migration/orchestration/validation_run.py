@@ -16,7 +16,7 @@ from ts_migration.influxdb.connection import Target
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.target import target_of
 from ts_migration.orchestration.check_state import table_state
-from ts_migration.orchestration.execution import Progress, stopping
+from ts_migration.orchestration.execution_result import Progress, stopping
 from ts_migration.orchestration.home import open_instance
 from ts_migration.orchestration.job_ids import job_id_of, new_execution_id
 from ts_migration.orchestration.job_record import JobEnd, tell_ended, tell_planned

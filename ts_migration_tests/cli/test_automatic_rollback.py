@@ -8,7 +8,7 @@ from ts_migration.cli import execute, rollback
 from ts_migration.cli.work import Work
 from ts_migration.config import Environment, parse_config
 from ts_migration.errors import Refused
-from ts_migration.orchestration.execution import ExecutionResult, JobResult
+from ts_migration.orchestration.execution_result import ExecutionResult, JobResult
 
 CONFIG = """
 migration_jobs:

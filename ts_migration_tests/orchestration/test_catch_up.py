@@ -8,7 +8,7 @@ from ts_migration.config import Environment, load_config
 from ts_migration.operations.arrivals import Arrivals, ChangedWindow
 from ts_migration.orchestration import catch_up as module
 from ts_migration.orchestration.catch_up import MOST_PASSES, CatchUpResult, EndTimeChange, catch_up
-from ts_migration.orchestration.execution import ExecutionResult, JobResult
+from ts_migration.orchestration.execution_result import ExecutionResult, JobResult
 from ts_migration.orchestration.repair_run import Repair
 from ts_migration.timestream.window_counts import TailCount
 from ts_migration_tests.orchestration.scripted import CONFIG, FEBRUARY

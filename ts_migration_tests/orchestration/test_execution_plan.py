@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from ts_migration.config import parse_config
-from ts_migration.orchestration import execution
+from ts_migration.orchestration import execution_plan
 from ts_migration.orchestration.check_state import TableState
-from ts_migration.orchestration.execution import GROUP_WINDOWS, _finished, _groups
+from ts_migration.orchestration.execution_plan import GROUP_WINDOWS, finished_windows, groups_of
 from ts_migration.orchestration.schedule import Group
 from ts_migration.stages.proof import TableProof, WindowManifests, WindowProof, window_proof
 from ts_migration.windows import Window
@@ -61,27 +61,29 @@ def state(green: set[str], materialized: set[str] | None = None) -> TableState:
 def test_a_window_is_finished_only_where_manifests_and_dagster_agree() -> None:
     proof = proof_with({JANUARY: whole(JANUARY), FEBRUARY: whole(FEBRUARY)})
 
-    assert _finished(JOB, proof, state(green={FEBRUARY, MARCH})) == {FEBRUARY}
+    assert finished_windows(JOB, proof, state(green={FEBRUARY, MARCH})) == {FEBRUARY}
 
 
 def test_a_failed_window_is_not_finished_whatever_dagster_says() -> None:
     proof = proof_with({JANUARY: whole(JANUARY, status="failed")})
 
-    assert _finished(JOB, proof, state(green={JANUARY})) == set()
+    assert finished_windows(JOB, proof, state(green={JANUARY})) == set()
 
 
-def test_a_window_that_passed_with_a_tolerance_is_finished() -> None:
+def test_a_window_that_passed_with_a_tolerance_isfinished_windows() -> None:
     proof = proof_with({JANUARY: whole(JANUARY, status="passed")})
 
-    assert _finished(JOB, proof, state(green={JANUARY})) == {JANUARY}
+    assert finished_windows(JOB, proof, state(green={JANUARY})) == {JANUARY}
 
 
-def test_without_validation_a_loaded_window_is_finished() -> None:
+def test_without_validation_a_loaded_window_isfinished_windows() -> None:
     unchecked = job_of(validated="false")
     loaded = {key: replace(whole(key), verdicts=None) for key in (JANUARY, FEBRUARY)}
 
-    assert _finished(unchecked, proof_with(loaded, unchecked), state(green=set(), materialized={JANUARY})) == {JANUARY}
-    assert _finished(JOB, proof_with(loaded), state(green=set(), materialized={JANUARY})) == set()
+    assert finished_windows(unchecked, proof_with(loaded, unchecked), state(green=set(), materialized={JANUARY})) == {
+        JANUARY
+    }
+    assert finished_windows(JOB, proof_with(loaded), state(green=set(), materialized={JANUARY})) == set()
 
 
 # What is exported together
@@ -95,12 +97,12 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     def window_rows(query: object, database: str, table: str, windows: list[Window]) -> tuple[int, ...]:
         return tuple(counted.get(window.key, 1000) for window in windows)
 
-    monkeypatch.setattr(execution, "window_rows", window_rows)
+    monkeypatch.setattr(execution_plan, "window_rows", window_rows)
     yield counted
 
 
 def groups(done: dict[str, WindowManifests] | None = None, job=JOB) -> list[Group]:
-    return _groups(job, list(job.grid), proof_with(done or {}, job), SimpleNamespace())
+    return groups_of(job, list(job.grid), proof_with(done or {}, job), SimpleNamespace())
 
 
 def test_small_windows_share_an_unload(rows: dict[str, int]) -> None:
@@ -110,7 +112,7 @@ def test_small_windows_share_an_unload(rows: dict[str, int]) -> None:
 def test_a_window_that_grew_is_exported_again_alone(rows: dict[str, int]) -> None:
     done = {key: whole(key) for key in (JANUARY, FEBRUARY)}
 
-    found = _groups(JOB, list(JOB.grid)[1:], proof_with(done), SimpleNamespace(), frozenset({FEBRUARY}))
+    found = groups_of(JOB, list(JOB.grid)[1:], proof_with(done), SimpleNamespace(), frozenset({FEBRUARY}))
 
     assert found == [Group((FEBRUARY,), export_again=True), Group((MARCH, APRIL), export_ahead=True)]
 
@@ -146,7 +148,7 @@ def test_one_window_alone_is_not_counted_beforehand(monkeypatch: pytest.MonkeyPa
     def never(*_: object) -> None:
         raise AssertionError("the source was asked for nothing")
 
-    monkeypatch.setattr(execution, "window_rows", never)
+    monkeypatch.setattr(execution_plan, "window_rows", never)
     window = JOB.grid.window(JANUARY)
 
-    assert _groups(JOB, [window], proof_with({}), SimpleNamespace()) == [Group((JANUARY,))]
+    assert groups_of(JOB, [window], proof_with({}), SimpleNamespace()) == [Group((JANUARY,))]
