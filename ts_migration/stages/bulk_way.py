@@ -28,6 +28,7 @@ from ts_migration.objects import ExportBucket, WindowPlace
 from ts_migration.stages.load_ways import FilesWriter, Load, Sent, Shipment
 from ts_migration.stages.shard_files import ShardsWriter
 from ts_migration.stages.shard_index import (
+    FILES_A_WINDOW,
     INDEX_NAME,
     ShardFile,
     parts_to_read,
@@ -40,7 +41,6 @@ _ANEW = "run the conversion of this window again"
 _EPOCH_S = 1_577_836_800
 """2020: generations are seconds since then, so that a later load's files come after all that a shard holds, and nine
 digits last until 2051."""
-_FILES_A_WINDOW = 10_000
 _LAST_SEQUENCE = 999_999_999
 
 
@@ -205,12 +205,13 @@ class _Files:
     def _name(self, generation: int, number: int) -> str:
         """Generation and sequence: two windows never give a shard the same name."""
         keys = self.load.job.grid.keys
-        sequence = keys.index(self.load.window.key) * _FILES_A_WINDOW + number + 1
-        if number >= _FILES_A_WINDOW or sequence > _LAST_SEQUENCE:
+        sequence = keys.index(self.load.window.key) * FILES_A_WINDOW + number + 1
+        if sequence > _LAST_SEQUENCE:
             raise Permanent(
-                f"the window has {len(self.files):,} shard files, which is more than their names can tell apart",
+                f"the window is the {keys.index(self.load.window.key) + 1:,}. of its job, which is more than the names "
+                "of shard files can tell apart",
                 where=f"job {self.load.job.job_name!r}, window {self.load.window}",
-                allowed=f"{_FILES_A_WINDOW:,} of a window",
-                next_step="choose a shorter window",
+                allowed=f"{_LAST_SEQUENCE // FILES_A_WINDOW:,} windows of a job",
+                next_step="choose longer windows",
             )
         return f"{generation:09d}-{sequence:09d}.tsm"

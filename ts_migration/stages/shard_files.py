@@ -12,6 +12,7 @@ from typing import Self
 import polars as pl
 from isal import isal_zlib
 
+from ts_migration.errors import Permanent
 from ts_migration.influxdb.shard_groups import ShardGroup, groups_of
 from ts_migration.influxdb.shard_rows import ShardRows, tsm_columns, within
 from ts_migration.influxdb.tsm.writer import tsm_file
@@ -21,7 +22,7 @@ from ts_migration.line_protocol.rewrites import Said
 from ts_migration.manifests import Part
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.conversion_digest import Sums
-from ts_migration.stages.shard_index import ShardFile, ShardIndex
+from ts_migration.stages.shard_index import FILES_A_WINDOW, ShardFile, ShardIndex
 from ts_migration.windows import Window, iso
 
 BATCH_ROWS = 1_000_000
@@ -157,6 +158,13 @@ class ShardsWriter:
             return
         if self._made is not None:
             self._made.result()
+        if self._number == FILES_A_WINDOW:
+            raise Permanent(
+                f"the window would become more than {FILES_A_WINDOW:,} shard files",
+                where=f"window {self.window}",
+                allowed=f"{FILES_A_WINDOW:,} of a window",
+                next_step="choose a shorter window, a longer shard_group_duration, or load: line_protocol",
+            )
         key = f"{self.prefix}{iso(self._groups[number].start_ns).replace(':', '')}/{self._number:05d}.tsm"
         self._number += 1
         self._made = self._maker.submit(self._make, key, self._groups[number], waiting, number)

@@ -20,6 +20,8 @@ from ts_migration.validation.digest import PointDigest
 from ts_migration.windows import Window
 
 INDEX_NAME = "files.json"
+FILES_A_WINDOW = 10_000
+"""What the names of files in a server's shards can tell apart: see `bulk_way`."""
 _AGAIN = "run the conversion of this window again"
 
 

@@ -28,6 +28,7 @@ from ts_migration.manifests import LineProtocolManifest
 from ts_migration.objects import ExportBucket
 from ts_migration.operations.reset import forget, look_at_begun
 from ts_migration.reporting.points import point_difference
+from ts_migration.stages import shard_files
 from ts_migration.stages.bulk_way import wanted_bucket
 from ts_migration.stages.repair import clear_for_load
 from ts_migration.stages.shard_index import ShardIndex, read_shard_index
@@ -85,6 +86,18 @@ def test_a_windows_points_go_into_the_shards_of_their_times(bulk: Migration) -> 
     for file in index.files:
         times = np.concatenate([one.times for one in read_tsm(bulk.stack.bucket.get(file.key))])
         assert file.start_ns <= times.min() <= times.max() < file.end_ns
+
+
+def test_a_window_of_more_shard_files_than_names_tell_apart_is_refused_by_the_conversion(
+    bulk: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk.export()
+    monkeypatch.setattr(shard_files, "FILES_A_WINDOW", 1)
+    with pytest.raises(Permanent, match=r"more than 1 shard files.*Allowed: 1 of a window.*shorter window"):
+        bulk.convert()
+    assert bulk.stack.bucket.get_or_none(bulk.own().manifest("line_protocol")) is None
+    monkeypatch.undo()
+    assert bulk.run().status == "proven"
 
 
 def test_a_job_of_bulk_proves_by_what_is_stored_too(stack: Stack) -> None:
