@@ -10,7 +10,7 @@ try:
     import typer
 
     from ts_migration.cli.execute import execute
-    from ts_migration.cli.main import guarded
+    from ts_migration.cli.guard import guarded
 except ModuleNotFoundError as missing:
     print(f"error: {missing.name} is not installed. Next: pip install . in the project's folder", file=sys.stderr)
     sys.exit(2)

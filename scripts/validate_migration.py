@@ -9,7 +9,7 @@ import sys
 try:
     import typer
 
-    from ts_migration.cli.main import guarded
+    from ts_migration.cli.guard import guarded
     from ts_migration.cli.validate import validate
 except ModuleNotFoundError as missing:
     print(f"error: {missing.name} is not installed. Next: pip install . in the project's folder", file=sys.stderr)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ts_migration.cli.console import error_line, note, say
+from ts_migration.cli.guard import guarded
 
 OUTPUT = "migration_detached.log"
 """What the process in the background prints; the guide's archive takes it with the other logs."""
@@ -61,8 +62,6 @@ def _in_the_background(work: Callable[[Callable[[str], None]], int], writing: in
                 told = True
                 os.write(writing, f"{ids}\n".encode())
                 os.close(writing)
-
-        from ts_migration.cli.main import guarded
 
         guarded(lambda: sys.exit(work(begun)))
     except SystemExit as end:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,7 @@ from ts_migration.cli.console import note
 from ts_migration.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
-    from ts_migration.cli.monitor_view import View
+    from ts_migration.cli.monitor_view import View, Wanted
     from ts_migration.config import Environment
     from ts_migration.orchestration.monitor import Look, Monitor
     from ts_migration.orchestration.monitored_job import MonitoredJob
@@ -58,6 +57,7 @@ def monitor(
     ids = [*(job_ids or ()), *(more or ()), *([job_id] if job_id else ())]
     if auto_discover and ids:
         raise ConfigurationError(["--auto-discover looks at all jobs, and jobs are named too"], where="command line")
+    from ts_migration.cli.monitor_view import Wanted
     from ts_migration.environment import activate
 
     wanted = Wanted(tuple(ids), update_interval, max_duration, as_json, target, logs, log_group, region)
@@ -69,21 +69,7 @@ def monitor(
     raise typer.Exit(code)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be watched, and how it is shown."""
-
-    ids: tuple[str, ...]
-    interval_s: float
-    max_s: float | None
-    json: bool
-    target: bool
-    logs: bool
-    log_group: str | None
-    region: str | None
-
-
-def watch(wanted: Wanted, environment: "Environment") -> ExitCode:
+def watch(wanted: "Wanted", environment: "Environment") -> ExitCode:
     """Show jobs until they have ended, or time is over."""
     from ts_migration.cli.monitor_view import surroundings, view_of
     from ts_migration.orchestration.home import open_instance
@@ -102,7 +88,7 @@ def watch(wanted: Wanted, environment: "Environment") -> ExitCode:
             return _end(jobs, last, show)
 
 
-def _looks(jobs: "Monitor", wanted: Wanted) -> "Iterator[tuple[Look, bool]]":
+def _looks(jobs: "Monitor", wanted: "Wanted") -> "Iterator[tuple[Look, bool]]":
     """Look after look, and whether it is to be shown; ends with all jobs, or when time is over."""
     began = time.monotonic()
     shown = 0.0

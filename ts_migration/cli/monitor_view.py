@@ -15,13 +15,26 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from ts_migration.cli.monitor import Wanted
     from ts_migration.config import Environment
     from ts_migration.operations.log_group import LogGroup
     from ts_migration.operations.target_load import TargetLoad, TargetMeter
     from ts_migration.operations.worker_load import LoadMeter, MachineLoad
     from ts_migration.orchestration.monitor import Look
     from ts_migration.orchestration.monitored_job import MonitoredJob
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be watched, and how it is shown."""
+
+    ids: tuple[str, ...]
+    interval_s: float
+    max_s: float | None
+    json: bool
+    target: bool
+    logs: bool
+    log_group: str | None
+    region: str | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class Surroundings:
         return self._group.look() if self._group else []
 
 
-def surroundings(wanted: "Wanted", environment: "Environment") -> Surroundings:
+def surroundings(wanted: Wanted, environment: "Environment") -> Surroundings:
     """What is looked at beside the jobs.
 
     Raises:
@@ -84,7 +97,7 @@ class View(Protocol):
 
 
 @contextmanager
-def view_of(wanted: "Wanted") -> Iterator[View]:
+def view_of(wanted: Wanted) -> Iterator[View]:
     """The view that fits where it is shown."""
     if wanted.json:
         yield JsonView()

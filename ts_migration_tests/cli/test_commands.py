@@ -56,7 +56,7 @@ def test_without_a_stack_and_without_variables_the_message_says_what_to_start(tm
 
 def test_a_bug_is_one_line_and_a_file(tmp_path):
     script = (
-        "from ts_migration.cli.main import guarded\n"
+        "from ts_migration.cli.guard import guarded\n"
         "def program():\n    raise ZeroDivisionError('secret plans\\nsecond line')\n"
         "guarded(program)"
     )
@@ -208,7 +208,8 @@ def test_secrets_are_printed_by_no_command_but_env(stack):
 
 INTERRUPTED = """
 from ts_migration.cli import {module}
-from ts_migration.cli.main import app, guarded
+from ts_migration.cli.guard import guarded
+from ts_migration.cli.main import app
 def interrupted(*_, **__): raise KeyboardInterrupt
 {module}.{function} = interrupted
 guarded(lambda: app(["{module}"]))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ts_migration.aws import client
-from ts_migration.cli.main import app, guarded
+from ts_migration.cli.guard import guarded
+from ts_migration.cli.main import app
 from ts_migration.cli.validate_range import RangeFlags, is_whole_job, job_meant, request_of
 from ts_migration.cli.work import begin
 from ts_migration.config import Environment
