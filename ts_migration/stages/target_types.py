@@ -1,7 +1,7 @@
 """Field types and tag keys that the target bucket holds already, against those of a mapping.
 
-A field that the bucket holds with another type would be dropped point by point, or be unreadable over shards; a tag that
-is a field there, or the other way round, gets another name in InfluxQL's answers. How they are asked for is in
+A field that the bucket holds with another type would be dropped point by point, or be unreadable over shards; a tag
+that is a field there, or the other way round, gets another name in InfluxQL's answers. How they are asked for is in
 `influxdb.reader`; what each shard of a window holds is the affair of the checks.
 """
 

@@ -64,7 +64,9 @@ def test_a_field_that_the_bucket_holds_with_another_type_is_a_problem_before_any
     assert len(made.problems) == 1
 
 
-def test_a_name_that_is_a_tag_on_one_side_and_a_field_on_the_other_is_a_problem_before_anything_moves(migration) -> None:
+def test_a_name_that_is_a_tag_on_one_side_and_a_field_on_the_other_is_a_problem_before_anything_moves(
+    migration,
+) -> None:
     ensure(migration.stack.target, migration.job.target_bucket, 86_400)
     migration.write(f'{migration.job.measurement},load_mw=x,other=y plant="text",one=1i {START}')
     (problem,) = look_at_mapping(*asked(migration), migration.stack.target).problems
