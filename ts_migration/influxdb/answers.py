@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from ts_migration.errors import Permanent
 from ts_migration.influxdb.connection import Answer, Target
 from ts_migration.influxdb.reader import query_series
+from ts_migration.line_protocol.columns import named
 
 TIME = pl.Datetime("ns")
 MOST_BYTES = 64 << 20
@@ -135,9 +136,9 @@ def _blocks(text: str, where: str) -> Iterator[_Block]:
 def _frame(block: _Block) -> pl.DataFrame:
     texts = pl.DataFrame(block.rows, schema=dict.fromkeys(block.types, pl.String), orient="row")
     return texts.select(
-        _parsed(
-            pl.when(pl.col(name) == "").then(pl.lit(default or None, pl.String)).otherwise(pl.col(name)), kind
-        ).alias(name)
+        _parsed(pl.when(named(name) == "").then(pl.lit(default or None, pl.String)).otherwise(named(name)), kind).alias(
+            name
+        )
         for (name, kind), default in zip(block.types.items(), block.defaults, strict=True)
     )
 
@@ -173,7 +174,7 @@ def _under_each_other(frames: Sequence[pl.DataFrame], where: str) -> pl.DataFram
                 kinds[name] = kind
             elif kind not in (known, pl.Null()):
                 raise _several_types(name, sorted(map(str, (known, kind))), where)
-    typed = [frame.with_columns(pl.col(name).cast(kinds[name]) for name in frame.columns) for frame in filled]
+    typed = [frame.with_columns(named(name).cast(kinds[name]) for name in frame.columns) for frame in filled]
     return pl.concat(typed, how="diagonal") if typed else pl.DataFrame(schema=_schema_of_none(frames))
 
 

@@ -127,14 +127,21 @@ def _fields(frame: pl.DataFrame, mapping: Mapping, rules: Rules) -> dict[str, pl
         if field.type is FieldType.STRING and not field.rfc3339 and STRING_TOO_LONG in rules:
             changed[field.column] = column.map_elements(_cut, pl.String)
         elif field.type is FieldType.FLOAT and frame.schema[field.column] == pl.Int64:
-            # A column that one field widens and another takes as it is stays exact for the other: no rule touches it.
-            alone = all(other.type is FieldType.FLOAT for other in mapping.fields if other.column == field.column)
-            if INTEGER_NOT_EXACT in rules and alone:
+            if INTEGER_NOT_EXACT in rules:
                 nearest = column.clip(upper_bound=_LARGEST_EXACT).cast(pl.Float64).cast(pl.Int64)
-                changed[field.column] = nearest
+                changed[field.column] = pl.when(_only_widened(field.column, mapping)).then(nearest).otherwise(column)
         elif field.type is FieldType.FLOAT and FLOAT_NOT_FINITE in rules:
             changed[field.column] = pl.when(column.is_finite()).then(column)
     return changed
+
+
+def _only_widened(column: str, mapping: Mapping) -> pl.Expr:
+    """Test of rows in which no field takes an integer as it is: there it stays exact."""
+    exact = [field for field in mapping.fields if field.column == column and field.type is not FieldType.FLOAT]
+    if any(field.measure_names is None for field in exact):
+        return pl.lit(False)
+    names = sorted({name for field in exact for name in field.measure_names or ()})
+    return pl.col(MEASURE_NAME).is_in(names).not_() if names else pl.lit(True)
 
 
 def _cut(text: str) -> str:

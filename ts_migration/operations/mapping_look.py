@@ -74,7 +74,7 @@ def look_at_mapping(
     series = None
     if count_series:
         try:
-            series = series_counts(query, schema, mapping, whole)
+            series = series_counts(query, schema, mapping, whole, job.mapping.rewrite.active)
         except QueryTooLarge:
             series = None
     return MappingLook(tuple(problems), series)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
 from ts_migration.config import MigrationSettings
 from ts_migration.disk_space import full_disk_behind
@@ -62,3 +63,10 @@ def failure_of(error: MigrationError) -> dg.Failure:
         metadata={key: value for key, value in metadata.items() if value},
         allow_retries=False,
     )
+
+
+def cause_of(error: SerializableErrorInfo) -> str:
+    """What went wrong at first: Dagster wraps what the product did not expect, and its words tell the step alone."""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()

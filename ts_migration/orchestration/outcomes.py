@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ts_migration.errors import MigrationError
-from ts_migration.orchestration.failures import FAILURE_KIND, PERMANENT
+from ts_migration.orchestration.failures import FAILURE_KIND, PERMANENT, cause_of
 from ts_migration.orchestration.names import (
     REMOVED_KEPT,
     REMOVED_POINTS,
@@ -125,5 +125,5 @@ def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
         if told and told.description:
             return told.description, True
         if data.error:
-            return data.error.message.strip(), False
+            return cause_of(data.error), False
     return "", False

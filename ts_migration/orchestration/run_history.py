@@ -3,6 +3,7 @@
 import dagster as dg
 from dagster._core.events import DagsterEvent
 
+from ts_migration.orchestration.failures import cause_of
 from ts_migration.orchestration.liveness import UNFINISHED
 from ts_migration.orchestration.names import PARTITION_TAG, TableNames
 
@@ -71,7 +72,7 @@ def words_of(instance: dg.DagsterInstance, run_id: str) -> str:
     for event in events_of(instance, run_id, dg.DagsterEventType.STEP_FAILURE):
         data = event.step_failure_data
         told = data.user_failure_data
-        message = (told.description if told else None) or (data.error.message if data.error else "")
+        message = (told.description if told else None) or (cause_of(data.error) if data.error else "")
         if message:
             return message.strip()
     for event in events_of(instance, run_id, dg.DagsterEventType.RUN_FAILURE):

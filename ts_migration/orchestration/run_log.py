@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster._core.events.log import EventLogEntry
 
+from ts_migration.orchestration.failures import cause_of
 from ts_migration.orchestration.names import CONVERTED_FILES, TableNames
 
 STEPS = {
@@ -99,7 +100,7 @@ def _words(event: dg.DagsterEvent) -> tuple[str, str]:
         case dg.DagsterEventType.STEP_FAILURE:
             data = event.step_failure_data
             told = data.user_failure_data
-            words = (told.description if told else None) or (data.error.message if data.error else event.message)
+            words = (told.description if told else None) or (cause_of(data.error) if data.error else event.message)
             return (words or "the step failed").strip(), "ERROR"
         case _:
             return event.message or event.event_type_value, "ERROR"

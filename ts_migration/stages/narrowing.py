@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.stages.trace import FRAME_ROWS, Places, with_all_columns
 from ts_migration.timestream.points import counts_by_part, rows_within
@@ -69,7 +70,7 @@ def _differing(places: Places, stretch: Window, parts: list[Window]) -> Iterator
     exported = np.zeros(TIME_BINS, np.int64)
     for frame in export_frames(places.sides.bucket, places.sides.export, places.sides.mapping, FRAME_ROWS):
         inside = frame.filter(_within([stretch]))
-        there_are = [pl.col(name).is_not_null().cast(pl.Int64) for name in there]
+        there_are = [named(name).is_not_null().cast(pl.Int64) for name in there]
         weights = inside.select(pl.sum_horizontal(pl.lit(1, pl.Int64), *there_are).alias("all"))["all"].to_numpy()
         bins = time_bins(stretch, inside["time_ns"].to_numpy())
         exported += np.bincount(bins, weights, minlength=TIME_BINS).astype(np.int64)

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from ts_migration.errors import Permanent
+from ts_migration.line_protocol.columns import named
 from ts_migration.timestream.query import ResultColumn, TimestreamQuery
 
 TIME = pl.Datetime("ns")
@@ -51,7 +52,7 @@ def timestream_answer(query: TimestreamQuery, sql: str, most_rows: int) -> pl.Da
         )
     frame = pl.DataFrame(rows, schema={column.name: _type(column, query.where) for column in columns}, orient="row")
     return frame.with_columns(
-        pl.col(column.name).cast(TIME) for column in columns if column.type.get("ScalarType") == "TIMESTAMP"
+        named(column.name).cast(TIME) for column in columns if column.type.get("ScalarType") == "TIMESTAMP"
     )
 
 

@@ -158,6 +158,8 @@ def _example(row: dict[str, Value], mapping: Mapping, by_measure_name: bool) -> 
 
 def _tag_expression(column: str, measure_names: tuple[str, ...] | None, rules: Dictionary[str, str]) -> str:
     name = identifier(column)
+    if column == "measure_name":
+        rules = {}  # never rewritten: rows are looked up by it
     if NEWLINE_IN_TAG in rules:
         name = f"replace({name}, {literal(chr(10))}, {literal(NEWLINE[rules[NEWLINE_IN_TAG]])})"
     if TRAILING_BACKSLASH in rules:

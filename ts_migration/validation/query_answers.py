@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ts_migration.line_protocol.columns import named
 from ts_migration.windows import iso
 
 EXAMPLES = 3
@@ -120,7 +121,7 @@ def compare_answers(source: pl.DataFrame, target: pl.DataFrame, rules: AnswerRul
     values = [name for name in pairs if name not in keys]
     joined = _numbered(one, keys, values, rules.ordered, _SOURCE, _HERE).join(
         _numbered(other, keys, values, rules.ordered, _TARGET, _THERE),
-        on=[*keys, _ROW],
+        on=[*(named(name) for name in keys), pl.col(_ROW)],
         how="full",
         coalesce=True,
         nulls_equal=True,
@@ -202,7 +203,7 @@ def _canonical(
     frame: pl.DataFrame, columns: Mapping[str, str], kinds: Mapping[str, str], scale: str | None
 ) -> pl.DataFrame:
     """The compared columns under Timestream's names, in one type a kind, times as ns; and the scale, 0 without one."""
-    size = pl.col(scale).cast(pl.Float64) if scale else pl.lit(0.0)
+    size = named(scale).cast(pl.Float64) if scale else pl.lit(0.0)
     return frame.select(
         *(_column(theirs, kinds[mine]).alias(mine) for mine, theirs in columns.items()), size.alias(_SCALE)
     )
@@ -210,11 +211,11 @@ def _canonical(
 
 def _column(name: str, kind: str) -> pl.Expr:
     if kind == "text":
-        text = pl.col(name).cast(pl.String).str.replace_all("\r", "", literal=True)
+        text = named(name).cast(pl.String).str.replace_all("\r", "", literal=True)
         return pl.when(text != "").then(text)
     if kind == "time":
-        return pl.col(name).to_physical().cast(pl.Int64)
-    return pl.col(name).cast(_DTYPES[kind], strict=False)
+        return named(name).to_physical().cast(pl.Int64)
+    return named(name).cast(_DTYPES[kind], strict=False)
 
 
 def _numbered(
@@ -222,12 +223,13 @@ def _numbered(
 ) -> pl.DataFrame:
     """The frame with its values named by their side, and each row with its number among those of its key."""
     if not ordered and values:
-        frame = frame.sort(values, nulls_last=True, maintain_order=True)
+        frame = frame.sort([named(name) for name in values], nulls_last=True, maintain_order=True)
     number = pl.int_range(pl.len(), dtype=pl.Int64)
+    looked_up = [named(name) for name in keys]
     return frame.select(
-        *keys,
-        (number.over(keys) if keys else number).alias(_ROW),
-        *(pl.col(name).alias(side + name) for name in (*values, _SCALE)),
+        *looked_up,
+        (number.over(looked_up) if keys else number).alias(_ROW),
+        *(named(name).alias(side + name) for name in (*values, _SCALE)),
         pl.lit(True).alias(there),
     )
 

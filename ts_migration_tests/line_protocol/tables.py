@@ -4,6 +4,7 @@ Names and values come from the characters that line protocol gives a meaning, mi
 get through and every rule is met. A column's name begins with no colon: Timestream allows none in names.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -172,6 +173,18 @@ long_dimension_values = st.builds(
 )
 
 
+rewrite_rules: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "trailing_backslash": st.just("drop"),
+        "newline_in_tag": st.sampled_from(["space", "escape"]),
+        "float_not_finite": st.just("drop"),
+        "string_too_long": st.just("cut"),
+        "integer_not_exact": st.just("round"),
+    },
+)
+
+
 @st.composite
 def options_of(
     draw: st.DrawFn,
@@ -259,3 +272,41 @@ def long_tables(draw: st.DrawFn) -> Table:
         for number in range(draw(st.integers(1, 3)))
     ]
     return Table(("a", "b"), multi, ("m",), {}, MappingOptions(), "limits", tuple(rows))
+
+
+_FAULTY: dict[ColumnType, st.SearchStrategy[Any]] = {
+    VARCHAR: st.sampled_from(["ok", "", "x" * (MAX_STRING_BYTES + 1), 'l\n"\\']),
+    BIGINT: st.sampled_from([1, 2**53 + 1, 2**63 - 1, 2**63 - 513, -(2**63), -(2**53) - 1]),
+    DOUBLE: st.sampled_from([1.5, -0.0, math.nan, math.inf, -math.inf]),
+    BOOLEAN: st.booleans(),
+    TIMESTAMP: st.sampled_from([0, 2**53 + 1, -1]),
+}
+_faulty_tags = st.sampled_from([None, None, "a", "a", "a", "b\\", "b\n", "\n\\", "\\", "a\\ b", "\\,c", "a#!~#\\", " "])
+
+
+@st.composite
+def faulty_tables(draw: st.DrawFn) -> Table:
+    """Tables of tame names whose rows often cannot be said: of multi-measure records and single measures side by side.
+
+    Single measures share their types' columns, and only some of them are widened.
+    """
+    multi = {"m_int": BIGINT, "m_at": TIMESTAMP, "m_float": DOUBLE, "m_text": VARCHAR}
+    single: dict[str, tuple[ColumnType, ...]] = {
+        "wide": (BIGINT,),
+        "exact": (BIGINT,),
+        "both": (BIGINT, DOUBLE),
+        "text": (VARCHAR, DOUBLE),
+        "on": (BOOLEAN,),
+    }
+    widened = draw(st.sets(st.sampled_from(["m_int", "m_at", "wide", "both"])))
+    options = MappingOptions(types=dict.fromkeys(sorted(widened), "float"), keep_measure_name=draw(st.booleans()))
+    table = Table(("d", "e"), multi, ("many",), single, options, "faulty")
+    choices = [("many", None), *((name, kind) for name, kinds in single.items() for kind in kinds)]
+    rows = []
+    for number in range(draw(st.integers(3, 8))):
+        name, kind = draw(st.sampled_from(choices))
+        columns = table.multi if kind is None else {value_column(kind): kind}
+        values: dict[str, Any] = {column: draw(st.none() | _FAULTY[each]) for column, each in columns.items()}
+        values |= {"d": draw(_faulty_tags), "e": draw(_faulty_tags), "measure_name": name, "time_ns": number}
+        rows.append(Row(values, kind is None))
+    return replace(table, rows=tuple(rows))

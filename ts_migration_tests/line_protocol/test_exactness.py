@@ -18,6 +18,8 @@ from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.names import field_key_problem, measurement_problem, tag_key_problem
 from ts_migration.line_protocol.rejects import Reason
 from ts_migration.line_protocol.resolution import resolve
+from ts_migration.line_protocol.rewrites import say
+from ts_migration.line_protocol.rules import Rules
 from ts_migration_tests.line_protocol.points import Point, parsed
 from ts_migration_tests.line_protocol.reference_parser import cut, read
 from ts_migration_tests.line_protocol.reference_storage import write
@@ -27,7 +29,9 @@ from ts_migration_tests.line_protocol.tables import (
     NUMBER,
     Row,
     Table,
+    faulty_tables,
     long_tables,
+    rewrite_rules,
     tables,
 )
 from ts_migration_tests.line_protocol.told import (
@@ -37,6 +41,7 @@ from ts_migration_tests.line_protocol.told import (
     names_of,
     point_of,
     reads_back,
+    rewritten_row,
     rightly_refused,
     sayable,
 )
@@ -66,22 +71,47 @@ _WIDENED_BESIDE_A_DOUBLE = Table(
 )
 """`types` speaks of the integers of a single measure, beside a column of multi-measure rows that is a float already."""
 
+_WIDENED_BESIDE_AN_INTEGER = Table(
+    (),
+    {},
+    (),
+    {"wide": (BIGINT,), "exact": (BIGINT,)},
+    MappingOptions(types={"wide": "float"}),
+    "m",
+    tuple(
+        Row({"measure_name": name, "measure_value::bigint": 2**53 + 1, "time_ns": time}, multi=False)
+        for time, name in enumerate(["wide", "exact"])
+    ),
+)
+"""Two single measures share a column: one is widened, the other stays as it is."""
+
 
 @settings(_SETTINGS, max_examples=10_000 if _LONG else 500)
-@example(_WIDENED_BESIDE_A_DOUBLE)
-@given(tables())
-def test_any_table_is_refused_for_a_true_reason_or_arrives_to_the_bit(table: Table) -> None:
+@example(_WIDENED_BESIDE_A_DOUBLE, {"integer_not_exact": "round"})
+@example(_WIDENED_BESIDE_AN_INTEGER, {"integer_not_exact": "round"})
+@given(tables(), rewrite_rules)
+def test_any_table_is_refused_for_a_true_reason_or_arrives_to_the_bit(table: Table, rules: Rules) -> None:
     mapping = _mapping_or_confirmed_refusal(table)
     if mapping is not None:
         _holds(table, mapping)
+        _follows_rules(table, mapping, rules)
 
 
 @settings(_SETTINGS, max_examples=200 if _LONG else 10)
-@given(long_tables())
-def test_strings_and_keys_at_the_servers_limits_arrive_or_are_set_apart(table: Table) -> None:
+@given(long_tables(), rewrite_rules)
+def test_strings_and_keys_at_the_servers_limits_arrive_or_are_set_apart(table: Table, rules: Rules) -> None:
     mapping = _mapping_or_confirmed_refusal(table)
     if mapping is not None:
         _holds(table, mapping)
+        _follows_rules(table, mapping, rules)
+
+
+@settings(_SETTINGS, max_examples=2_000 if _LONG else 100)
+@given(faulty_tables(), rewrite_rules)
+def test_rows_that_cannot_be_said_are_rewritten_as_the_rules_say_or_stay_apart(table: Table, rules: Rules) -> None:
+    mapping = resolve(table.schema, table.options, table.measurement)
+    _holds(table, mapping)
+    _follows_rules(table, mapping, rules)
 
 
 def _mapping_or_confirmed_refusal(table: Table) -> Mapping | None:
@@ -127,6 +157,34 @@ def _holds(table: Table, mapping: Mapping) -> None:
     if mapping.injective:
         _no_rows_meet(table, told)
     event("points" if points else "no points")
+
+
+def _follows_rules(table: Table, mapping: Mapping, rules: Rules) -> None:
+    """Rows that cannot be said arrive as the rules rewrite them, or stay apart for a reason that the rules leave."""
+    plain, result = encode(table.frame, mapping), say(table.frame, mapping, rules, encode)
+    assert bytes(result.batches[0].text) == bytes(plain.text)
+    left = result.rejects
+    apart = {
+        number: (reason, column)
+        for number, reason, column in zip(left.rows[NUMBER], left.reasons, left.columns, strict=True)
+    }
+    written = [number for batch in result.batches[1:] for number in batch.accepted[NUMBER].to_list()]
+    assert sorted([*written, *apart]) == sorted(plain.rejects.rows[NUMBER])
+    points = [point_of(table, rewritten_row(table, table.rows[number], rules)) for number in written]
+    found = [point for batch in result.batches[1:] for point in parsed(bytes(batch.text))]
+    assert sorted(found, key=repr) == sorted((point for point in points if point), key=repr)
+    for number, (reason, column) in apart.items():
+        row = rewritten_row(table, table.rows[number], rules)
+        assert rightly_refused(table, row, Reason(reason), column), (reason, column, rules)
+    changed = Counter(
+        rule
+        for number in written
+        for rule in rules
+        if rewritten_row(table, table.rows[number], {rule: rules[rule]}) != table.rows[number]
+    )
+    assert result.rewritten == changed
+    for rule in changed:
+        event(f"rewritten by {rule}")
 
 
 def _kept_by_servers(body: bytes, points: list[Point]) -> None:

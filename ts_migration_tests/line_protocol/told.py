@@ -4,10 +4,11 @@ Nothing of the encoder or of the resolution is asked: options and rows go in, po
 can be said is asked of the reference parser, by writing it in the only spelling that it has.
 """
 
+import math
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -93,6 +94,28 @@ def point_of(table: Table, row: Row) -> Point | None:
         return None
     tags = tuple(sorted(tags_of(table, row).items()))
     return table.measurement, tags, row.values["time_ns"], tuple(sorted(fields))
+
+
+def rewritten_row(table: Table, row: Row, rules: dict[str, str]) -> Row:
+    """A row that cannot be said as rules rewrite it: tags by the rules for tags, each field by those for its value."""
+    values = dict(row.values)
+    for name in set(table.dimensions) - set(table.options.dimensions_as_fields):
+        text = values[name]
+        if text is not None and "newline_in_tag" in rules:
+            text = text.replace("\n", {"space": " ", "escape": "\\n"}[rules["newline_in_tag"]])
+        if text is not None and "trailing_backslash" in rules:
+            text = text.rstrip("\\")
+        values[name] = text
+    for cell in cells_of(table, row):
+        if cell.type == "float" and isinstance(cell.value, int):
+            if "integer_not_exact" in rules:
+                values[cell.column] = int(float(min(cell.value, 2**63 - 1024)))
+        elif cell.type == "float":
+            if "float_not_finite" in rules and not math.isfinite(cell.value):
+                values[cell.column] = None
+        elif cell.type == "string" and not cell.rfc3339 and "string_too_long" in rules:
+            values[cell.column] = cell.value.encode()[:1_048_576].decode("utf-8", "ignore")
+    return replace(row, values=values)
 
 
 def rfc3339(time_ns: int) -> str:

@@ -64,6 +64,18 @@ def test_a_field_that_the_bucket_holds_with_another_type_is_a_problem_before_any
     assert len(made.problems) == 1
 
 
+def test_a_name_that_is_a_tag_on_one_side_and_a_field_on_the_other_is_a_problem_before_anything_moves(
+    migration,
+) -> None:
+    ensure(migration.stack.target, migration.job.target_bucket, 86_400)
+    migration.write(f'{migration.job.measurement},load_mw=x,other=y plant="text",one=1i {START}')
+    (problem,) = look_at_mapping(*asked(migration), migration.stack.target).problems
+    assert "'load_mw' is mapped to a field and there it is a tag" in str(problem)
+    assert "'plant' is mapped to a tag and there it is a field" in str(problem)
+    renamed = with_options(migration, rename={"plant": "power plant", "load_mw": "load"})
+    assert look_at_mapping(*asked(renamed), migration.stack.target).problems == ()
+
+
 def test_without_influxdb_the_plan_says_that_types_are_not_known(migration) -> None:
     (made,) = plan(migration.config, migration.stack.query)
     assert made.problems == ()

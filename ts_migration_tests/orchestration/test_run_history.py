@@ -7,6 +7,7 @@ import pytest
 
 from ts_migration.orchestration.job_status import JobStatus
 from ts_migration.orchestration.names import PARTITION_TAG, TableNames
+from ts_migration.orchestration.outcomes import outcome_of_roll_up
 from ts_migration.orchestration.run_history import last_error_of
 
 NAMES = TableNames(("grid", "load"))
@@ -46,6 +47,20 @@ def test_what_a_check_of_a_window_said_is_told(instance: dg.DagsterInstance) -> 
     ran(instance, NAMES.check_job, "InfluxDB does not answer", window="2023-01-01")
     ran(instance, TableNames(("grid", "other")).check_job, "another table", window="2023-01-01")
     assert last_error_of(instance, NAMES) == "2023-01-01: InfluxDB does not answer"
+
+
+def test_what_nobody_expected_is_told_by_its_own_words(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def work() -> None:
+        raise ValueError("no such column")
+
+    @dg.job(name=NAMES.roll_up_job)
+    def whole() -> None:
+        work()
+
+    result = whole.execute_in_process(instance=instance, raise_on_error=False)
+    assert last_error_of(instance, NAMES) == "roll-up: ValueError: no such column"
+    assert outcome_of_roll_up(result, 0.0).error == "ValueError: no such column"
 
 
 def test_a_table_whose_windows_are_loaded_and_could_not_be_checked_says_so() -> None:

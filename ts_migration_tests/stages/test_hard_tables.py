@@ -98,7 +98,14 @@ def test_a_measure_that_appears_half_way_through_the_history_is_mapped_from_the_
 
 @pytest.mark.parametrize("single_measure", ["field_per_measure_name", "value_columns"])
 def test_names_that_line_protocol_has_to_escape_are_read_back_as_they_are(stack: Stack, single_measure: str) -> None:
-    hard = {"plant, or =": "Itaipu, 1 = \\ x", "região": "São\tPaulo", 'quo"te': '"', "^reg.*$": "*"}
+    hard = {
+        "plant, or =": "Itaipu, 1 = \\ x",
+        "região": "São\tPaulo",
+        'quo"te': '"',
+        "^reg.*$": "*",
+        "*": "^x$",
+        "reg": "r",
+    }
     records = []
     for step in range(DAYS * 2):
         records.append(record(step, hard, "a = b, c", [('mw "x"', "DOUBLE", "-0.0"), ("on, off", "VARCHAR", " ")]))
@@ -111,6 +118,8 @@ def test_names_that_line_protocol_has_to_escape_are_read_back_as_they_are(stack:
     assert {tuple(sorted(set(block.tags.items()) & set(hard.items()))) for block in blocks} == {
         tuple(sorted(hard.items()))
     }
+    unlike = [verdict for verdict in migration.roll_up().verdicts if not verdict.passed]
+    assert [verdict.check for verdict in unlike] == [], unlike
 
 
 def test_options_change_names_and_types_and_the_table_is_proven_all_the_same(stack: Stack) -> None:

@@ -173,3 +173,16 @@ def test_nothing_asked_is_no_pass_and_no_error():
     for verdict in query_verdicts([], ["the table has no numeric field"]):
         assert (verdict.passed, verdict.severity) == (False, "WARN")
         assert verdict.evidence == ("the table has no numeric field",)
+
+
+def test_columns_whose_names_polars_takes_for_patterns_are_compared_as_they_are() -> None:
+    names = {"*": ["a", "b"], "^x.*$": ["c", "d"], "x1": ["e", "f"]}
+    numbers = {"^y.*$": [1.5, 2.5], "y1": [3.5, 4.5]}
+    source = pl.DataFrame(names | numbers)
+    assert compare_answers(source, source.reverse(), AnswerRules()).same
+    found = compare_answers(source, pl.DataFrame(names | numbers | {"^y.*$": [1.5, 9.0]}), AnswerRules())
+    assert (found.missing, found.extra, found.different) == (0, 0, 1)
+    kept = compare_answers(source, pl.DataFrame(names | numbers | {"*": ["a", "z"]}), AnswerRules())
+    assert (kept.missing, kept.extra) == (1, 1)
+    ordered = compare_answers(source, source, AnswerRules(ordered=True))
+    assert ordered.same

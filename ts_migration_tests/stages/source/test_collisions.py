@@ -5,6 +5,7 @@ import pytest
 from ts_migration.errors import Refused
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.table import begin_table
+from ts_migration.timestream.series import series_counts
 from ts_migration_tests.stages.source.tables import Source, day, multi
 
 
@@ -41,3 +42,11 @@ def test_a_rule_that_makes_one_tag_of_two_is_refused_where_it_would_and_only_the
             refuse_collisions(job, source.schema, mapping, [day(number)], source.query)
     escaping = source.job(mapping="{rewrite: {newline_in_tag: escape}}")
     refuse_collisions(escaping, source.schema, mapping, [day(1), day(3)], source.query)
+
+
+def test_a_measure_name_is_never_rewritten_and_keeps_rows_apart(source: Source) -> None:
+    source.put([multi(2, MeasureName="balance"), multi(2, MeasureName="balance\\")])
+    job = source.job(mapping="{rewrite: {trailing_backslash: drop, newline_in_tag: space}}")
+    _, mapping = begin_table(job, source.place, source.schema, source.bucket)
+    refuse_collisions(job, source.schema, mapping, [day(1)], source.query)
+    assert series_counts(source.query, source.schema, mapping, day(1), job.mapping.rewrite.active).series == 2
