@@ -51,7 +51,7 @@ class JobStatus:
 
     @property
     def next_steps(self) -> tuple[str, ...]:
-        """What mends failed windows: a repair those that failed their checks, `execute` those that never came so far."""
+        """What mends failed windows: a repair those that failed their checks, `execute` those not in the bucket."""
         again = f"ts-migration execute --only {self.job} does again what is left of windows that are not loaded"
         mends = f"ts-migration repair --table {self.job} mends windows that are; --dry-run tells how"
         return ((again,) if self.not_loaded else ()) + ((mends,) if len(self.failed) > len(self.not_loaded) else ())
