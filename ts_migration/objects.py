@@ -401,6 +401,14 @@ class ExportBucket:
         except (ClientError, BotoCoreError) as error:
             raise_aws_error(error, self.uri(prefix))
 
+    def move(self, key: str, target: str) -> None:
+        """Give an object of at most 5 GB another key; killed in between, it has both."""
+        try:
+            self.client.copy_object(Bucket=self.name, Key=target, CopySource={"Bucket": self.name, "Key": key})
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+        self.delete(key)
+
     def delete(self, key: str) -> None:
         """Delete one object; one that is not there is no error."""
         try:
