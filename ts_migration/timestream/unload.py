@@ -375,7 +375,7 @@ def manifest_files(body: bytes, uri: str, bucket: ExportBucket) -> tuple[ExportF
 def _too_large_for_good(error: QueryTooLarge) -> QueryTooLarge:
     """The error of a window that was halved down to one second: a shorter `window` would be halved no further."""
     return QueryTooLarge(
-        f"{error.what}, even of one second of the window, down to which it was halved",
+        f"{error.what}, even for one second of the window, down to which it was halved",
         where=error.where,
         next_step="give Timestream more compute (MaxQueryTCU of the account), or try again when it has less to do; "
         "a shorter `window` is of no use",

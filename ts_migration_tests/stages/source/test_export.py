@@ -183,7 +183,7 @@ def test_a_window_that_is_too_large_at_one_second_stops(source: Source) -> None:
             if sql.startswith("UNLOAD"):
                 raise aws("QueryExecutionException", "exceeds maximum available memory")
 
-    with pytest.raises(QueryTooLarge, match="even of one second") as stopped:
+    with pytest.raises(QueryTooLarge, match="even for one second") as stopped:
         exported(source, Window(START, START + 4 * 10**9, "k"), Never(source.query_client))
     assert "MaxQueryTCU" in stopped.value.next_step and "use a shorter" not in stopped.value.next_step
 
