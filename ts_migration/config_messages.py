@@ -80,7 +80,7 @@ def _allowed(problem: Mapping[str, Any]) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind in _BOUNDS:
         word, name = _BOUNDS[kind]
-        return f"{word} {context[name]:g}"
+        return f"{word} {context[name]:,}"
     if kind == "value_error":
         return str(context.get("error", problem["msg"]))
     if kind == "literal_error":

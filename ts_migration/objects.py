@@ -49,11 +49,18 @@ they have held stays with the process: 200 MiB after ten parts."""
 _READS = 6
 """How often a small object is asked for while its body breaks off: as often as boto3 sends a request."""
 
-_RETRYABLE_CODES = {
+_THROTTLING_CODES = {
     "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown",
+}  # fmt: skip
+_RETRYABLE_CODES = _THROTTLING_CODES | {
     "RequestTimeout", "InternalError", "InternalServerException", "InternalFailure", "ServiceUnavailable",
     "500", "502", "503", "504",
 }  # fmt: skip
+_FEWER_AT_A_TIME = (
+    "wait until what else uses the account has less to do, or have it use less, then run the same command again; "
+    "fewer `--parallel-jobs` and a longer `retry_delay_seconds` ask less often"
+)
+_SERVICE_FAILS = "look at the service's health (https://health.aws.amazon.com), then run the same command again"
 _DENIED_CODES = {
     "AccessDenied", "AccessDeniedException", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
     "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
@@ -83,7 +90,8 @@ def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
     if code in _RETRYABLE_CODES:
-        return Transient(f"{code}: {message}", where=where, retry_after_s=_retry_after_s(error))
+        text = _FEWER_AT_A_TIME if code in _THROTTLING_CODES else _SERVICE_FAILS
+        return Transient(f"{code}: {message}", where=where, next_step=text, retry_after_s=_retry_after_s(error))
     if code in _MISSING_CODES:
         return Missing(f"{code}: {message}", where=where)
     if code in _DENIED_CODES:
@@ -392,6 +400,14 @@ class ExportBucket:
                     yield ObjectInfo(found["Key"], found["Size"], found.get("LastModified"))
         except (ClientError, BotoCoreError) as error:
             raise_aws_error(error, self.uri(prefix))
+
+    def move(self, key: str, target: str) -> None:
+        """Give an object of at most 5 GB another key; killed in between, it has both."""
+        try:
+            self.client.copy_object(Bucket=self.name, Key=target, CopySource={"Bucket": self.name, "Key": key})
+        except (ClientError, BotoCoreError) as error:
+            raise_aws_error(error, self.uri(key))
+        self.delete(key)
 
     def delete(self, key: str) -> None:
         """Delete one object; one that is not there is no error."""

@@ -102,6 +102,7 @@ migration_settings:
         ("    validation_enabled: maybe\n", "validation_enabled = 'maybe': not allowed; allowed: true or false"),
         ("    rollback_enabled: 1\n", "rollback_enabled = 1: not allowed; allowed: true or false"),
         ("    batch_size: 10.5\n", "batch_size = 10.5: not allowed; allowed: a whole number"),
+        ("    batch_size: 5000000\n", "batch_size = 5000000: not allowed; allowed: at most 1,000,000"),
         ("    batch_size:\n", "batch_size = nothing: not allowed; allowed: a whole number"),
         ("    compression: 11\n", "compression = 11: not allowed; allowed: none, or a gzip level from 0 to 9"),
         ("    compression:\n", "compression = nothing: not allowed; allowed: none, or a gzip level from 0 to 9"),

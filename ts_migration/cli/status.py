@@ -44,8 +44,8 @@ def status(config: ConfigOption = None) -> None:
         raise typer.Exit(ExitCode.FAILED)
     if any(one.failed for one in found):
         for one in found:
-            if one.failed:
-                note(f"next: ts-migration repair --table {one.job} mends failed windows; --dry-run tells how")
+            for step in one.next_steps:
+                note(f"next: {step}")
         raise typer.Exit(ExitCode.FAILED)
     if any(one.state == "loaded, not checked" for one in found):
         note("next: ts-migration execute makes the checks that did not run, or could not, or are of an older load")

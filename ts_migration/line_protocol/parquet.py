@@ -45,6 +45,10 @@ _TYPES: dict[str, tuple[type[pl.DataType], int]] = {
 """Type in frames, and an estimate of bytes a value."""
 
 
+class DamagedFile(Permanent):
+    """An export file has the size that its manifest says, and not its content: nothing but a new export mends that."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrameSize:
     """Rows of a frame: a whole number of write requests, within the bounds of memory."""
@@ -67,7 +71,8 @@ def export_frames(
 
     Raises:
         Missing: a file is not in the bucket.
-        Permanent: a file is not what the manifest says; a row lies outside the window; the source has drifted.
+        DamagedFile: one cannot be read, or its rows are not those that the manifest speaks of.
+        Permanent: one has another size or other columns than the manifest says; the source has drifted.
     """
     check_columns(manifest.columns, mapping)
     with closing(_located_frames(bucket, manifest, frame_rows)) as frames:
@@ -95,7 +100,7 @@ def _located_frames(
                 rows += len(frame)
                 yield frame, bucket.uri(file.key)
             if rows != file.rows:
-                raise Permanent(
+                raise DamagedFile(
                     f"the file holds {rows:,} rows, the manifest says {file.rows:,}", where=bucket.uri(file.key)
                 )
 
@@ -116,8 +121,8 @@ def _file_frames(
 ) -> Iterator[pl.DataFrame]:
     try:
         file = pq.ParquetFile(body.name, coerce_int96_timestamp_unit="ns")
-    except pa.ArrowInvalid as error:
-        raise Permanent(f"not a Parquet file: {error}", where=where) from error
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"not a Parquet file: {_one_line(error)}", where=where) from error
     found = file.schema_arrow.names
     if set(found) != set(manifest.columns):
         raise Permanent(
@@ -125,7 +130,7 @@ def _file_frames(
         )
     pending: list[pa.RecordBatch] = []
     rows = 0
-    for batch in file.iter_batches(batch_size=frame_rows, columns=list(manifest.columns)):
+    for batch in _batches(file, frame_rows, list(manifest.columns), where):
         # Batches end where row groups end: gather, and cut into frames of the rows asked for.
         while rows + batch.num_rows >= frame_rows:
             take = frame_rows - rows
@@ -136,6 +141,18 @@ def _file_frames(
             rows += batch.num_rows
     if pending:
         yield _frame(pending, manifest, where)
+
+
+def _batches(file: pq.ParquetFile, rows: int, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    """Batches of a file whose footer is sound, as far as its pages are."""
+    try:
+        yield from file.iter_batches(batch_size=rows, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"the file is damaged: {_one_line(error)}", where=where) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _frame(batches: list[pa.RecordBatch], manifest: ExportManifest, where: str) -> pl.DataFrame:
@@ -166,7 +183,7 @@ def _checked_times(frame: pl.DataFrame, manifest: ExportManifest, where: str) ->
     }
     for name, fault in faults.items():
         if found.get(name):
-            raise Permanent(f"the file holds {fault}", where=where, next_step="run the export again")
+            raise DamagedFile(f"the file holds {fault}", where=where)
     return frame.drop(SOURCE_TIME, strict=False)
 
 

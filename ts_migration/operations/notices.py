@@ -11,6 +11,8 @@ from enum import StrEnum
 SUBJECT_LENGTH = 100
 """SNS takes subjects of fewer than 100 characters plus none: ASCII, no line breaks (API reference, Publish)."""
 NAMED_WINDOWS = 10
+_CHECKS_FAILED = "checks failed"
+"""How the error of a window begins that is loaded and not what it should be: that is for a repair."""
 MACHINES = ("sqs", "lambda", "http", "https", "firehose")
 """Protocols of subscribers that are programs."""
 
@@ -114,7 +116,10 @@ def windows_failed(failed: Sequence[FailedWindow]) -> Notice:
         lines.append(f"{job}: {', '.join(keys[:NAMED_WINDOWS])}{more}")
         reasons = list(dict.fromkeys(window.error.replace(window.key, "*") for window in of_job))
         lines += [f"  {reason}" for reason in reasons[:3]]
-        lines.append(f"  next: ts-migration repair --table {job} --dry-run, or execute again")
+        if any(reason.startswith(_CHECKS_FAILED) for reason in reasons):
+            lines.append(f"  next: ts-migration repair --table {job} --dry-run tells what mends failed checks")
+        if not all(reason.startswith(_CHECKS_FAILED) for reason in reasons):
+            lines.append(f"  next: ts-migration execute --only {job} does again what is left")
     jobs = ", ".join(sorted({window.job for window in failed}))
     shown = [{"job": one.job, "window": one.key, "error": one.error} for one in failed[:100]]
     return Notice(

@@ -46,6 +46,15 @@ class JobStatus:
     """Where the newest command stands that worked on the table; None where none did."""
     newest_id: str = ""
     newest_command: str = ""
+    not_loaded: tuple[str, ...] = ()
+    """Failed windows that are not in the bucket: their export, conversion or load failed, and no check has spoken."""
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What mends failed windows: a repair those that failed their checks, `execute` those not in the bucket."""
+        again = f"ts-migration execute --only {self.job} does again what is left of windows that are not loaded"
+        mends = f"ts-migration repair --table {self.job} mends windows that are; --dry-run tells how"
+        return ((again,) if self.not_loaded else ()) + ((mends,) if len(self.failed) > len(self.not_loaded) else ())
 
     @property
     def cut_short(self) -> bool:
@@ -114,6 +123,7 @@ def _status(
         materialized=len(state.materialized),
         green=len(state.green),
         failed=tuple(sorted(state.failed)),
+        not_loaded=tuple(sorted(state.failed - state.materialized)),
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
         revoked=bool(state.revoked),

@@ -18,7 +18,7 @@ import polars as pl
 from ts_migration.config import MigrationJob
 from ts_migration.errors import Missing, Refused
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.line_protocol.parquet import FrameSize, export_frames
+from ts_migration.line_protocol.parquet import DamagedFile, FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.line_protocol.rewrites import say
@@ -45,6 +45,8 @@ from ts_migration.windows import Window, iso
 STAGE = "convert"
 MANIFEST = "line_protocol"
 COVERAGE_NAME = "coverage.bin"
+DAMAGED_SUFFIX = ".damaged"
+"""Behind the key of an export file that could not be converted: it is kept, and belongs to the export no more."""
 
 Observer = Callable[[pl.DataFrame], None]
 """Sees every exported frame as it was read, before any row is set apart."""
@@ -91,6 +93,8 @@ def convert_window(
 
     Raises:
         Missing: the window is not exported, or was cut differently then, or its files are gone.
+        DamagedFile: a file cannot be read, or has other rows than its manifest says. It is set aside, so that the next
+            export of the window makes it anew.
         Permanent: a file is not what its manifest says, or the source has drifted from the mapping.
         Transient: S3 failed for now.
     """
@@ -122,9 +126,24 @@ def convert_window(
             observe(frame)
 
     folders = {way.folder(own) for way in (way_of(job), *([way_made(earlier)] if earlier else []))}
-    written = _write_parts(job, own, window, export, mapping, bucket, digest, seen, progress, folders)
+    try:
+        written = _write_parts(job, own, window, export, mapping, bucket, digest, seen, progress, folders)
+    except DamagedFile as error:
+        raise _set_aside(job, bucket, error) from error
     manifest = _manifest(job, own, export, mapping, written, digest, checks.record, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
+
+
+def _set_aside(job: MigrationJob, bucket: ExportBucket, error: DamagedFile) -> DamagedFile:
+    """Take a damaged file out of the export: it has the right size, and would stand for ever otherwise."""
+    key = bucket.key_of(error.where)
+    bucket.move(key, key + DAMAGED_SUFFIX)
+    return DamagedFile(
+        f"{error.what}; it was set aside as {bucket.uri(key)}{DAMAGED_SUFFIX}",
+        where=error.where,
+        next_step=f"`ts-migration execute --only {job.slug}`, or in Dagit the export of this window and what follows "
+        "it, exports it again",
+    )
 
 
 def _refuse_left_points(

@@ -45,6 +45,12 @@ _SMALLEST_NS = NS_PER_S
 """A window is not halved below one second: what is still too large there is not a matter of time."""
 
 
+_INCOMPLETE = (
+    "look whether something else deletes or rewrites objects under timestream-export/ (a lifecycle rule, a cleanup), "
+    "then run the same command again: every attempt has a fresh folder, and nothing of this one is converted"
+)
+
+
 class IncompleteUnload(Transient):
     """UNLOAD said that it ended, and its manifest, counts or files do not bear that out. A fresh attempt may."""
 
@@ -150,14 +156,14 @@ class Unloader:
             fresh_folder: gives a folder's key that nothing was ever written to: a failed UNLOAD leaves files behind.
 
         Raises:
-            QueryTooLarge: even a window of one second is.
+            QueryTooLarge: even a window of one second is; halves are no way out of it any more.
             IncompleteUnload, Transient, Missing, Permanent: see `TimestreamQuery`.
         """
         try:
             return self._complete(lambda: self._window(window, fresh_folder()))
-        except QueryTooLarge:
+        except QueryTooLarge as error:
             if window.end_ns - window.start_ns <= _SMALLEST_NS:
-                raise
+                raise _too_large_for_good(error) from error
         first, second = window.halves()
         return _joined(window, [self.window(first, fresh_folder), self.window(second, fresh_folder)])
 
@@ -192,14 +198,21 @@ class Unloader:
             ]
 
     def _complete(self, attempt: Callable[[], Answer]) -> Answer:
-        """Run an attempt again, in a fresh folder, where its UNLOAD was not complete."""
-        retries = self.query.retries
-        for retry in range(1, retries.attempts + 1):
+        """Run an attempt again, in a fresh folder, where its UNLOAD was not complete.
+
+        Every attempt scans the source and is paid for, so that nobody above may begin with them anew.
+        """
+        retries, retry = self.query.retries, 0
+        while True:
             try:
                 return attempt()
             except IncompleteUnload as error:
+                if retry >= retries.attempts:
+                    error.exhausted = True
+                    error.next_step = error.next_step or _INCOMPLETE
+                    raise
+                retry += 1
                 self.query.sleep(retries.pause(retry, error))
-        return attempt()
 
     def _window(self, window: Window, folder: str) -> Unloaded:
         sql = unload_sql(self.schema, window, self.bucket.uri(folder), self.options)
@@ -357,6 +370,16 @@ def manifest_files(body: bytes, uri: str, bucket: ExportBucket) -> tuple[ExportF
         if total is not None and total != found[unit]:
             raise IncompleteUnload(f"the manifest totals {total:,} {unit}, its files {found[unit]:,}", where=uri)
     return files
+
+
+def _too_large_for_good(error: QueryTooLarge) -> QueryTooLarge:
+    """The error of a window that was halved down to one second: a shorter `window` would be halved no further."""
+    return QueryTooLarge(
+        f"{error.what}, even for one second of the window, down to which it was halved",
+        where=error.where,
+        next_step="give Timestream more compute (MaxQueryTCU of the account), or try again when it has less to do; "
+        "a shorter `window` is of no use",
+    )
 
 
 def _free_name(schema: TableSchema, wanted: str) -> str:

@@ -12,7 +12,7 @@ from moto import mock_aws
 from ts_migration.notification_settings import MetricSettings, NotificationSettings
 from ts_migration.operations import notices
 from ts_migration.operations.metrics import BATCH, WindowFigures, metric_data, put_metrics
-from ts_migration.operations.notices import JobEnd
+from ts_migration.operations.notices import FailedWindow, JobEnd, windows_failed
 from ts_migration.operations.notifications import Notifications
 
 REGION = "us-east-1"
@@ -236,3 +236,14 @@ def test_nothing_is_made_where_nothing_is_configured() -> None:
         assert not told.active
         told.started("load-1", {"load": 1})
         told.window("load-1", figures(ok=False, error="x"))
+
+
+def test_failed_windows_are_sent_to_what_mends_them() -> None:
+    def steps(*errors: str) -> list[str]:
+        told = windows_failed([FailedWindow("id", "load", f"2023-01-0{n}", error) for n, error in enumerate(errors)])
+        return [line for line in told.lines if "next:" in line]
+
+    repair, again = "  next: ts-migration repair --table load", "  next: ts-migration execute --only load"
+    assert [step[: len(repair)] for step in steps("checks failed: sample")] == [repair]
+    assert [step[: len(again)] for step in steps("UNLOAD named a manifest that is not there")] == [again]
+    assert len(steps("checks failed: sample", "no route to host")) == 2

@@ -70,3 +70,15 @@ def test_a_table_whose_windows_are_loaded_and_could_not_be_checked_says_so() -> 
     assert state(materialized=2, green=1) == "loaded, not checked"
     assert state(materialized=1, green=1) == "partly migrated"
     assert state(materialized=2, green=2) == "complete"
+
+
+def test_a_failed_window_is_sent_to_what_mends_it() -> None:
+    def steps(*not_loaded: str) -> list[str]:
+        found = JobStatus(
+            "load", "grid.load", "load", 2, 1, 0, ("a", "b"), (), rolled_up=False, last_error="", not_loaded=not_loaded
+        )
+        return [step.split(" does")[0].split(" mends")[0] for step in found.next_steps]
+
+    assert steps() == ["ts-migration repair --table load"]
+    assert steps("a") == ["ts-migration execute --only load", "ts-migration repair --table load"]
+    assert steps("a", "b") == ["ts-migration execute --only load"]

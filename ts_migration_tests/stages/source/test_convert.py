@@ -15,8 +15,16 @@ from ts_migration.errors import Missing, Permanent
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.members import decompressed
+from ts_migration.line_protocol.parquet import DamagedFile
 from ts_migration.line_protocol.rejects import read_quarantine
-from ts_migration.manifests import ExportFile, ExportManifest, LineProtocolManifest, LoadManifest, read_manifest
+from ts_migration.manifests import (
+    ExportFile,
+    ExportManifest,
+    LineProtocolManifest,
+    LoadManifest,
+    read_manifest,
+    require_manifest,
+)
 from ts_migration.objects import BULK_PREFIX
 from ts_migration.stages.convert import convert_window, current_conversion
 from ts_migration.stages.currency import window_range
@@ -289,6 +297,35 @@ def test_an_export_that_is_not_what_it_says_is_refused_and_nothing_looks_done(
         convert_window(job, source.place, day(1), mapping, source.bucket)
     key = source.place.window(day(1).key).manifest("line_protocol")
     assert read_manifest(LineProtocolManifest, source.bucket, key) is None
+
+
+def _zeros_within(body: bytes) -> bytes:
+    """Pages of zeros, between a sound head and a sound footer."""
+    third = len(body) // 3
+    return body[:third] + bytes(len(body) // 6) + body[third + len(body) // 6 :]
+
+
+def _no_footer(body: bytes) -> bytes:
+    return body[:-8] + bytes(8)
+
+
+@pytest.mark.parametrize("spoil", [_zeros_within, _no_footer])
+def test_a_file_that_is_damaged_at_its_size_is_set_aside_and_exported_again(
+    source: Source, spoil: Callable[[bytes], bytes]
+) -> None:
+    source.put([multi(index) for index in range(24)])
+    job, mapping = prepared(source, day(1))
+    key = source.place.window(day(1).key).manifest("export")
+    exported = require_manifest(ExportManifest, source.bucket, key, "")
+    damaged = exported.files[0].key
+    spoiled = spoil(source.bucket.get(damaged))
+    source.bucket.put(damaged, spoiled)
+    with pytest.raises(DamagedFile, match=r"set aside as .* Next: `ts-migration execute --only"):
+        convert_window(job, source.place, day(1), mapping, source.bucket)
+    assert source.bucket.get(damaged + ".damaged") == spoiled
+    again = export_window(job, source.place, day(1), source.schema, source.query, source.bucket)
+    assert again.files != exported.files
+    assert convert_window(job, source.place, day(1), mapping, source.bucket).rows == 24
 
 
 def test_the_digest_is_that_of_the_export_and_not_of_the_lines(source: Source) -> None:

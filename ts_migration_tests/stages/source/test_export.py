@@ -183,8 +183,9 @@ def test_a_window_that_is_too_large_at_one_second_stops(source: Source) -> None:
             if sql.startswith("UNLOAD"):
                 raise aws("QueryExecutionException", "exceeds maximum available memory")
 
-    with pytest.raises(QueryTooLarge):
+    with pytest.raises(QueryTooLarge, match="even for one second") as stopped:
         exported(source, Window(START, START + 4 * 10**9, "k"), Never(source.query_client))
+    assert "MaxQueryTCU" in stopped.value.next_step and "use a shorter" not in stopped.value.next_step
 
 
 class SpoilsFirst(Meddling):
@@ -270,8 +271,12 @@ def test_an_unload_that_is_never_whole_is_transient_and_leaves_no_manifest(sourc
             self.spoiled = False
             return super().after(sql, answer)
 
-    with pytest.raises(Transient, match="manifest that is not there"):
-        exported(source, day(1), Always(source, _no_manifest))
+    client = Always(source, _no_manifest)
+    with pytest.raises(Transient, match="manifest that is not there") as stopped:
+        exported(source, day(1), client)
+    # Each scans the source and is paid for: whoever runs the stage does not begin with the retries anew.
+    assert len([sql for sql in client.asked if sql.startswith("UNLOAD")]) == source.query.retries.attempts + 1
+    assert stopped.value.exhausted and "run the same command again" in stopped.value.next_step
     assert source.bucket.get_or_none(source.place.window(day(1).key).manifest("export")) is None
 
 
