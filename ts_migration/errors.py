@@ -18,6 +18,10 @@ class ExitCode(IntEnum):
     CANCELLED = 130
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: an interrupt by something that waits for the end and will not interrupt again."""
+
+
 class MigrationError(Exception):
     """What happened, where, what is allowed and what to do next, as one readable message.
 

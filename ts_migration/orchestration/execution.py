@@ -148,9 +148,10 @@ def held(until: float) -> Progress:
     )
 
 
-def stopping(in_flight: int) -> Progress:
-    """That a run was interrupted and what it waits for."""
-    told = f"stopping: {in_flight} in flight will finish, no other is begun; interrupt again to stop at once"
+def stopping(in_flight: int, within_s: float | None) -> Progress:
+    """That a run was interrupted and what it waits for, at most so many seconds where there is a number."""
+    finish = "will finish" if within_s is None else f"may finish within {within_s:.0f} s"
+    told = f"stopping: {in_flight} in flight {finish}, no other is begun; interrupt again to stop at once"
     return Progress("stopping", "", "", 0, 0, message=told)
 
 
@@ -292,7 +293,7 @@ def execute(
                 on_look=lambda: run.look(instance, execution_id, pool.in_flight),
                 heart=lambda: (pool.in_flight, hours.held_until),
             ):
-                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+                pool.run(on_interrupt=lambda *in_flight: report(stopping(*in_flight)))
         except KeyboardInterrupt:
             interrupted = True
         for plan in plans:
