@@ -27,6 +27,8 @@ _CROWDED = (408, 429, 503, 504)
 """Answers of a server that has too much to do: fewer requests at a time."""
 _CROWDED_WORDS = ("timeout", "cache-max-memory-size exceeded")
 """What InfluxDB 2, which knows neither 429 nor 503, says in a 500 when it has too much to do."""
+_LINES_AT_FAULT = ("unable to parse", "partial write")
+"""In a 400: some of its lines are wrong. Anything else is about the request."""
 _BEYOND_RETENTION = re.compile(
     r"^(?:failure writing points to database: )?partial write: "
     r"(?:points beyond retention policy|dropped \d+ points outside retention policy)"
@@ -139,13 +141,20 @@ class Delivery:
             self._suspect(lines, failure)
             return
         words = self.writer.target.clean(answer.message)
-        if answer.status == 400:
-            self._refuse_named(lines, words)
-        elif answer.status == 422 and _BEYOND_RETENTION.search(words):
+        if answer.status != 413 and _BEYOND_RETENTION.search(words):
             raise Permanent(
                 f"points lie beyond the bucket's retention and were dropped: {words[:500]}",
                 where=self.where,
                 next_step="set the bucket's retention to infinite and load again: written points do no harm",
+            )
+        if answer.status == 400:
+            self._refuse_named(lines, words)
+        elif answer.status == 413 and len(lines) == 1:
+            raise Permanent(
+                f"even one line, {len(lines[0]):,} bytes, is refused as too large with 413: {words[:500]}",
+                where=self.where,
+                next_step="raise the limit of a request's size in InfluxDB or in the proxy before it "
+                "(nginx: client_max_body_size)",
             )
         else:
             self._halve(lines, words)
@@ -188,7 +197,7 @@ class Delivery:
         """A 400 wrote nothing and names its lines: refuse those, send the rest. One that names none is looked for."""
         named = named_lines(words, lines)
         if not named:
-            if "unable to parse" not in words:
+            if not any(sign in words for sign in _LINES_AT_FAULT):
                 raise Permanent(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
             self._halve(lines, words)
             return
