@@ -139,12 +139,7 @@ class Target:
     def _pool(self) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"maxsize": self._connections, "timeout": self._timeout, "retries": False}
         tls = self._tls if self.url.startswith("https") else {}
-        if self._proxy:
-            user = urlsplit(self._proxy).username
-            credentials = urlsplit(self._proxy).netloc.rpartition("@")[0] if user else None
-            headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-            return urllib3.ProxyManager(self._proxy, proxy_headers=headers, **settings, **tls)
-        return urllib3.PoolManager(**settings, **tls)
+        return pool_through(self._proxy, **settings, **tls)
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {
@@ -290,6 +285,21 @@ class Target:
             ssl_ca_cert=self._tls.get("ca_certs"),
             proxy=self._proxy,
         )
+
+
+def pool_through(proxy: str | None, **settings: Any) -> urllib3.PoolManager:
+    """A pool of connections with these settings of urllib3, through a proxy where there is one."""
+    if not proxy:
+        return urllib3.PoolManager(**settings)
+    credentials = urlsplit(proxy).netloc.rpartition("@")[0]
+    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+
+
+def pool_to(url: str, **settings: Any) -> urllib3.PoolManager:
+    """A pool of connections for one URL, through the proxy that the environment names for it."""
+    parts = urlsplit(url)
+    return pool_through(environment_proxy(parts.scheme, parts.hostname) if parts.hostname else None, **settings)
 
 
 def environment_proxy(scheme: str, host: str) -> str | None:
