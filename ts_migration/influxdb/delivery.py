@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_REFUSED_LINES = 100
 """Refused lines of one body above which it is not the lines but the mapping."""
+MOST_ENTIRE_LINES = 10
+"""A longer body of which every line is refused tells the same, also where `batch_size` is below the hundred."""
 
 _DECIDED = (204, 400, 413, 422)
 """Answers that another try would not change."""
@@ -217,9 +219,11 @@ class Delivery:
     def _refuse(self, line: bytes, reason: str) -> None:
         text = line.decode("utf-8", "backslashreplace")
         self.refused.append(RefusedLine(self.body.number, text, reason[:2000]))
-        if len(self.refused) > MOST_REFUSED_LINES:
+        entire = len(self.refused) == self.body.lines > MOST_ENTIRE_LINES
+        if entire or len(self.refused) > MOST_REFUSED_LINES:
+            many = f"all {self.body.lines}" if entire else f"more than {MOST_REFUSED_LINES}"
             raise Permanent(
-                f"the server refuses more than {MOST_REFUSED_LINES} lines of one request, the last for: {reason[:500]}",
+                f"the server refuses {many} lines of one request, the last for: {reason[:500]}",
                 where=self.where,
                 next_step="this is the mapping, not the lines: compare the field types that the bucket already holds",
             )

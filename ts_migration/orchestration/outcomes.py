@@ -125,5 +125,9 @@ def _error_of(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
         if told and told.description:
             return told.description, True
         if data.error:
-            return data.error.message.strip(), False
+            # Dagster's own error only says which op it was.
+            error = data.error
+            while error.cause:
+                error = error.cause
+            return error.message.strip(), False
     return "", False

@@ -144,6 +144,14 @@ def test_more_than_a_hundred_bad_lines_in_a_member_are_the_mappings_fault() -> N
         write(server, body_of(*(f"m f=1 {n}" for n in range(MOST_REFUSED_LINES + 50))))
 
 
+def test_a_short_request_of_which_every_line_is_refused_is_the_mappings_fault_too() -> None:
+    with (
+        scripted(lambda request: Reply(422, "partial write: x dropped=1") if request.body else Reply()) as server,
+        pytest.raises(Permanent, match=r"refuses all 50 lines.*this is the mapping"),
+    ):
+        write(server, body_of(*(f"m f=1 {n}" for n in range(50))))
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "hint"),
     [(401, Permanent, "INFLUXDB_TOKEN"), (403, Permanent, "permission"), (404, Missing, "INFLUXDB_ORG")],
