@@ -75,6 +75,11 @@ class Refused(Permanent):
     """The tool will not do this because something would be lost or changed in silence."""
 
 
+class Inaccessible(Permanent):
+    """A service does not let the tool in, or something else answers in its place: a token, a permission, an address, a
+    certificate, a proxy. Nothing is wrong with what was done: the same command goes on once that is mended."""
+
+
 class NoSpace(Permanent):
     """A disk of this machine is full. Nothing is wrong with what was done: the same command goes on once it is not."""
 

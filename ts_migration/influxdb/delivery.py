@@ -8,7 +8,7 @@ affair of `writer`.
 import re
 from typing import TYPE_CHECKING
 
-from ts_migration.errors import Permanent, Transient
+from ts_migration.errors import Inaccessible, Permanent, Transient
 from ts_migration.influxdb.bodies import Body, RefusedLine, cuts, gzipped, joined, lines_of
 from ts_migration.influxdb.connection import Answer, TimedOut
 from ts_migration.influxdb.lines import named_lines
@@ -152,7 +152,7 @@ class Delivery:
         if answer.status == 400:
             self._refuse_named(lines, words)
         elif answer.status == 413 and len(lines) == 1:
-            raise Permanent(
+            raise Inaccessible(
                 f"even one line, {len(lines[0]):,} bytes, is refused as too large with 413: {words[:500]}",
                 where=self.where,
                 next_step="raise the limit of a request's size in InfluxDB or in the proxy before it "
@@ -200,7 +200,7 @@ class Delivery:
         named = named_lines(words, lines)
         if not named:
             if not any(sign in words for sign in _LINES_AT_FAULT):
-                raise Permanent(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
+                raise Inaccessible(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
             self._halve(lines, words)
             return
         for index, reason in named.items():

@@ -11,12 +11,21 @@ import dagster as dg
 
 from ts_migration.config import MigrationSettings
 from ts_migration.disk_space import full_disk_behind
-from ts_migration.errors import MigrationError, NoSpace, Refused, Transient
+from ts_migration.errors import Inaccessible, MigrationError, Missing, NoSpace, Refused, Transient
 
 LONGEST_DELAY_S = 900.0
 FAILURE_KIND = "kind"
 """Metadata of a step's failure that tells what kind of error it was."""
 PERMANENT = "permanent"
+"""What was done is wrong. It is what an automatic rollback looks for."""
+_NOT_BY_WHAT_WAS_DONE: tuple[tuple[type[MigrationError], str], ...] = (
+    (Transient, "transient, retries exhausted"),
+    (Refused, "refused"),
+    (NoSpace, "no space"),
+    (Inaccessible, "inaccessible"),
+    (Missing, "missing"),
+)
+"""Kinds of errors after which everything is left as it is."""
 
 
 def retry_delay_s(attempt: int, settings: MigrationSettings, retry_after_s: float | None) -> float:
@@ -50,12 +59,12 @@ def told_to_dagster(
 
 def failure_of(error: MigrationError) -> dg.Failure:
     """A step failure that carries what happened, where and what to do, and is not retried."""
-    kind = "refused" if isinstance(error, Refused) else "no space" if isinstance(error, NoSpace) else PERMANENT
+    kind = next((word for kind, word in _NOT_BY_WHAT_WAS_DONE if isinstance(error, kind)), PERMANENT)
     metadata = {
         "where": error.where,
         "allowed": error.allowed,
         "next_step": error.next_step,
-        FAILURE_KIND: "transient, retries exhausted" if isinstance(error, Transient) else kind,
+        FAILURE_KIND: kind,
     }
     return dg.Failure(
         description=str(error),

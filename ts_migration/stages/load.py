@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Permanent, Refused
+from ts_migration.errors import Missing, Permanent, Refused
 from ts_migration.influxdb.bodies import Delivered
 from ts_migration.influxdb.buckets import BucketInfo, require_room
 from ts_migration.influxdb.connection import Target
@@ -272,7 +272,7 @@ def _files_at_fault(
     if not way.spoiled(bucket, converted):
         return error
     forget_conversion(bucket, own)
-    return Permanent(
+    return Missing(
         f"{error.what}; the window's converted files count no longer",
         where=error.where,
         next_step="`ts-migration execute` converts the window again, from its export",
