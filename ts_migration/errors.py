@@ -18,6 +18,10 @@ class ExitCode(IntEnum):
     CANCELLED = 130
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: an interrupt by something that waits for the end and will not interrupt again."""
+
+
 class MigrationError(Exception):
     """What happened, where, what is allowed and what to do next, as one readable message.
 
@@ -73,6 +77,11 @@ class Spoiled(Permanent):
 
 class Refused(Permanent):
     """The tool will not do this because something would be lost or changed in silence."""
+
+
+class Inaccessible(Permanent):
+    """A service does not let the tool in, or something else answers in its place: a token, a permission, an address, a
+    certificate, a proxy. Nothing is wrong with what was done: the same command goes on once that is mended."""
 
 
 class NoSpace(Permanent):

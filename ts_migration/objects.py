@@ -23,7 +23,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from ts_migration.errors import MigrationError, Missing, Permanent, Transient
+from ts_migration.errors import Inaccessible, MigrationError, Missing, Permanent, Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -71,7 +71,7 @@ _MISSING_CODES = {"NoSuchKey", "NoSuchBucket", "404", "NotFound", "ResourceNotFo
 def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
     """The product's error for one of botocore's, by its code: statuses are unreliable (query API reference)."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return Permanent(
+        return Inaccessible(
             "no AWS credentials were found",
             where=where,
             next_step="export AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret, or run `ts-migration local up`",
@@ -95,7 +95,7 @@ def aws_error(error: ClientError | BotoCoreError, where: str) -> MigrationError:
     if code in _MISSING_CODES:
         return Missing(f"{code}: {message}", where=where)
     if code in _DENIED_CODES:
-        return Permanent(f"{code}: {message}", where=where, next_step="check the credentials and their IAM policy")
+        return Inaccessible(f"{code}: {message}", where=where, next_step="check the credentials and their IAM policy")
     return Permanent(f"{code}: {message}", where=where)
 
 

@@ -1,13 +1,15 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is in flight finishes, and nothing is left running."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does, and within seconds: nothing is left running."""
 
 import os
 import signal
 import sys
 from types import FrameType
 
+from ts_migration.errors import Terminated
+
 
 def end_as_interrupted() -> None:
-    """From now on raise KeyboardInterrupt for these signals. One that is ignored (nohup) stays so."""
+    """From now on raise Terminated for these signals. One that is ignored (nohup) stays so."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -16,7 +18,7 @@ def end_as_interrupted() -> None:
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGHUP:
         _let_go_of_the_terminal()
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _let_go_of_the_terminal() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from ts_migration.errors import Missing, Permanent, Transient
-from ts_migration.influxdb.connection import environment_proxy
+from ts_migration.influxdb.connection import pool_to
 
 TIMEOUT_S = 30.0
 _PASSING = {408, 409, 412, 425, 429}
@@ -26,7 +26,7 @@ def requested(method: str, url: str, headers: Mapping[str, str], body: bytes | N
     """
     where = f"{where} at {urlsplit(url).hostname or 'no host'}" if "://" in url else where
     try:
-        with _pool(url) as pool:
+        with pool_to(url, timeout=TIMEOUT_S, retries=False) as pool:
             answer = pool.request(method, url, headers=dict(headers), body=body, redirect=False)
     except (ValueError, urllib3.exceptions.LocationValueError, urllib3.exceptions.URLSchemeUnknown):
         raise Permanent("its URL is none", where=where, allowed="http://… or https://…") from None
@@ -40,18 +40,6 @@ def requested(method: str, url: str, headers: Mapping[str, str], body: bytes | N
     if answer.status == 404:
         raise Missing(what, where=where)
     raise Permanent(what, where=where)
-
-
-def _pool(url: str) -> urllib3.PoolManager:
-    """A pool that goes by the environment's proxies and repeats nothing by itself."""
-    parts = urlsplit(url)
-    timeout = urllib3.Timeout(TIMEOUT_S)
-    proxy = environment_proxy(parts.scheme, parts.hostname) if parts.hostname else None
-    if proxy is None:
-        return urllib3.PoolManager(timeout=timeout, retries=False)
-    credentials = urlsplit(proxy).netloc.rpartition("@")[0]
-    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, timeout=timeout, retries=False)
 
 
 def json_body(content: Any) -> bytes:

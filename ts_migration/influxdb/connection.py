@@ -27,7 +27,7 @@ from urllib3.exceptions import (
     TimeoutError as HTTPTimeoutError,
 )
 
-from ts_migration.errors import ConfigurationError, MigrationError, Missing, Permanent, Transient
+from ts_migration.errors import ConfigurationError, Inaccessible, MigrationError, Missing, Permanent, Transient
 
 if TYPE_CHECKING:
     from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -139,12 +139,7 @@ class Target:
     def _pool(self) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"maxsize": self._connections, "timeout": self._timeout, "retries": False}
         tls = self._tls if self.url.startswith("https") else {}
-        if self._proxy:
-            user = urlsplit(self._proxy).username
-            credentials = urlsplit(self._proxy).netloc.rpartition("@")[0] if user else None
-            headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-            return urllib3.ProxyManager(self._proxy, proxy_headers=headers, **settings, **tls)
-        return urllib3.PoolManager(**settings, **tls)
+        return pool_through(self._proxy, **settings, **tls)
 
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {
@@ -204,13 +199,13 @@ class Target:
             reason = reason.reason  # type: ignore[attr-defined]
         text = self.clean(f"{type(reason).__name__}: {reason}")
         if isinstance(reason, SSLError):
-            return Permanent(
+            return Inaccessible(
                 f"the certificate of InfluxDB is not accepted: {text}",
                 where=self.url,
                 next_step="name the private certificate authority in SSL_CERT_FILE, or use the certificate's name",
             )
         if isinstance(reason, LocationParseError):
-            return Permanent(f"INFLUXDB_URL cannot be read: {text}", where=self.url)
+            return Inaccessible(f"INFLUXDB_URL cannot be read: {text}", where=self.url)
         if isinstance(reason, NewConnectionError | NameResolutionError | ConnectionRefusedError):
             return Transient("InfluxDB cannot be reached: " + text, where=self.url, next_step=LOCAL_HINT)
         if isinstance(reason, HTTPTimeoutError):
@@ -234,11 +229,11 @@ class Target:
         if answer.status in (408, 429) or (answer.status >= 500 and answer.status != 501):
             return Transient(told, where=self.url, retry_after_s=answer.retry_after_s)
         if answer.status == 401:
-            return Permanent(
+            return Inaccessible(
                 told, where=self.url, next_step="set INFLUXDB_TOKEN to a token that this server and organisation know"
             )
         if answer.status == 403:
-            return Permanent(
+            return Inaccessible(
                 told,
                 where=self.url,
                 next_step="use a token with read and write permission for the bucket",
@@ -248,12 +243,13 @@ class Target:
                 told, where=self.url, next_step=f"check the bucket, INFLUXDB_ORG (now {self.org!r}) and INFLUXDB_URL"
             )
         if 300 <= answer.status < 400:
-            return Permanent(
+            return Inaccessible(
                 f"{what}: redirected to {answer.headers.get('Location', '')!r}",
                 where=self.url,
                 next_step="set INFLUXDB_URL to the address that it redirects to",
             )
-        return Permanent(told, where=self.url)
+        # Only these two speak of what was sent; any other is as much as nobody that knows the question.
+        return (Permanent if answer.status in (400, 422) else Inaccessible)(told, where=self.url)
 
     def version(self) -> str:
         """The server's version, from /health, which needs no token.
@@ -290,6 +286,21 @@ class Target:
             ssl_ca_cert=self._tls.get("ca_certs"),
             proxy=self._proxy,
         )
+
+
+def pool_through(proxy: str | None, **settings: Any) -> urllib3.PoolManager:
+    """A pool of connections with these settings of urllib3, through a proxy where there is one."""
+    if not proxy:
+        return urllib3.PoolManager(**settings)
+    credentials = urlsplit(proxy).netloc.rpartition("@")[0]
+    headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+
+
+def pool_to(url: str, **settings: Any) -> urllib3.PoolManager:
+    """A pool of connections for one URL, through the proxy that the environment names for it."""
+    parts = urlsplit(url)
+    return pool_through(environment_proxy(parts.scheme, parts.hostname) if parts.hostname else None, **settings)
 
 
 def environment_proxy(scheme: str, host: str) -> str | None:

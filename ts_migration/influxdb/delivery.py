@@ -8,7 +8,7 @@ affair of `writer`.
 import re
 from typing import TYPE_CHECKING
 
-from ts_migration.errors import Permanent, Transient
+from ts_migration.errors import Inaccessible, Permanent, Transient
 from ts_migration.influxdb.bodies import Body, RefusedLine, cuts, gzipped, joined, lines_of
 from ts_migration.influxdb.connection import Answer, TimedOut
 from ts_migration.influxdb.lines import named_lines
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_REFUSED_LINES = 100
 """Refused lines of one body above which it is not the lines but the mapping."""
+MOST_ENTIRE_LINES = 10
+"""A longer body of which every line is refused tells the same, also where `batch_size` is below the hundred."""
 
 _DECIDED = (204, 400, 413, 422)
 """Answers that another try would not change."""
@@ -27,6 +29,8 @@ _CROWDED = (408, 429, 503, 504)
 """Answers of a server that has too much to do: fewer requests at a time."""
 _CROWDED_WORDS = ("timeout", "cache-max-memory-size exceeded")
 """What InfluxDB 2, which knows neither 429 nor 503, says in a 500 when it has too much to do."""
+_LINES_AT_FAULT = ("unable to parse", "partial write")
+"""In a 400: some of its lines are wrong. Anything else is about the request."""
 _BEYOND_RETENTION = re.compile(
     r"^(?:failure writing points to database: )?partial write: "
     r"(?:points beyond retention policy|dropped \d+ points outside retention policy)"
@@ -139,13 +143,20 @@ class Delivery:
             self._suspect(lines, failure)
             return
         words = self.writer.target.clean(answer.message)
-        if answer.status == 400:
-            self._refuse_named(lines, words)
-        elif answer.status == 422 and _BEYOND_RETENTION.search(words):
+        if answer.status != 413 and _BEYOND_RETENTION.search(words):
             raise Permanent(
                 f"points lie beyond the bucket's retention and were dropped: {words[:500]}",
                 where=self.where,
                 next_step="set the bucket's retention to infinite and load again: written points do no harm",
+            )
+        if answer.status == 400:
+            self._refuse_named(lines, words)
+        elif answer.status == 413 and len(lines) == 1:
+            raise Inaccessible(
+                f"even one line, {len(lines[0]):,} bytes, is refused as too large with 413: {words[:500]}",
+                where=self.where,
+                next_step="raise the limit of a request's size in InfluxDB or in the proxy before it "
+                "(nginx: client_max_body_size)",
             )
         else:
             self._halve(lines, words)
@@ -188,8 +199,8 @@ class Delivery:
         """A 400 wrote nothing and names its lines: refuse those, send the rest. One that names none is looked for."""
         named = named_lines(words, lines)
         if not named:
-            if "unable to parse" not in words:
-                raise Permanent(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
+            if not any(sign in words for sign in _LINES_AT_FAULT):
+                raise Inaccessible(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
             self._halve(lines, words)
             return
         for index, reason in named.items():
@@ -208,9 +219,11 @@ class Delivery:
     def _refuse(self, line: bytes, reason: str) -> None:
         text = line.decode("utf-8", "backslashreplace")
         self.refused.append(RefusedLine(self.body.number, text, reason[:2000]))
-        if len(self.refused) > MOST_REFUSED_LINES:
+        entire = len(self.refused) == self.body.lines > MOST_ENTIRE_LINES
+        if entire or len(self.refused) > MOST_REFUSED_LINES:
+            many = f"all {self.body.lines}" if entire else f"more than {MOST_REFUSED_LINES}"
             raise Permanent(
-                f"the server refuses more than {MOST_REFUSED_LINES} lines of one request, the last for: {reason[:500]}",
+                f"the server refuses {many} lines of one request, the last for: {reason[:500]}",
                 where=self.where,
                 next_step="this is the mapping, not the lines: compare the field types that the bucket already holds",
             )

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ts_migration.errors import Missing, Permanent
+from ts_migration.errors import Missing, Permanent, Spoiled
 from ts_migration.line_protocol.accepted_rows import TIME
 from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import Mapping
@@ -45,10 +45,6 @@ _TYPES: dict[str, tuple[type[pl.DataType], int]] = {
 """Type in frames, and an estimate of bytes a value."""
 
 
-class DamagedFile(Permanent):
-    """An export file has the size that its manifest says, and not its content: nothing but a new export mends that."""
-
-
 @dataclass(frozen=True, slots=True)
 class FrameSize:
     """Rows of a frame: a whole number of write requests, within the bounds of memory."""
@@ -71,7 +67,7 @@ def export_frames(
 
     Raises:
         Missing: a file is not in the bucket.
-        DamagedFile: one cannot be read, or its rows are not those that the manifest speaks of.
+        Spoiled: one cannot be read, or its rows are not those that the manifest speaks of.
         Permanent: one has another size or other columns than the manifest says; the source has drifted.
     """
     check_columns(manifest.columns, mapping)
@@ -100,7 +96,7 @@ def _located_frames(
                 rows += len(frame)
                 yield frame, bucket.uri(file.key)
             if rows != file.rows:
-                raise DamagedFile(
+                raise Spoiled(
                     f"the file holds {rows:,} rows, the manifest says {file.rows:,}", where=bucket.uri(file.key)
                 )
 
@@ -122,7 +118,7 @@ def _file_frames(
     try:
         file = pq.ParquetFile(body.name, coerce_int96_timestamp_unit="ns")
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFile(f"not a Parquet file: {_one_line(error)}", where=where) from error
+        raise Spoiled(f"not a Parquet file: {_one_line(error)}", where=where) from error
     found = file.schema_arrow.names
     if set(found) != set(manifest.columns):
         raise Permanent(
@@ -148,7 +144,7 @@ def _batches(file: pq.ParquetFile, rows: int, columns: list[str], where: str) ->
     try:
         yield from file.iter_batches(batch_size=rows, columns=columns)
     except (pa.ArrowException, OSError) as error:
-        raise DamagedFile(f"the file is damaged: {_one_line(error)}", where=where) from error
+        raise Spoiled(f"the file is damaged: {_one_line(error)}", where=where) from error
 
 
 def _one_line(error: Exception) -> str:
@@ -183,7 +179,7 @@ def _checked_times(frame: pl.DataFrame, manifest: ExportManifest, where: str) ->
     }
     for name, fault in faults.items():
         if found.get(name):
-            raise DamagedFile(f"the file holds {fault}", where=where)
+            raise Spoiled(f"the file holds {fault}", where=where)
     return frame.drop(SOURCE_TIME, strict=False)
 
 

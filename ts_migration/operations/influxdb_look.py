@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, SSLError
 
 from ts_migration.config import Environment
 from ts_migration.errors import MigrationError, Permanent, Transient
+from ts_migration.influxdb.connection import pool_to
 from ts_migration.operations.findings import Finding, accessible, failed
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
@@ -49,7 +50,7 @@ def server_version(environment: Environment) -> str | None:
     """
     url = environment.influxdb_url.rstrip("/")
     try:
-        answer = urllib3.request("GET", f"{url}/health", retries=False, timeout=3.0).json() if url else {}
+        answer = pool_to(url, retries=False, timeout=3.0).request("GET", f"{url}/health").json() if url else {}
     except (HTTPError, ValueError):
         return None
     if not isinstance(answer, dict) or answer.get("name") != "influxdb":
@@ -76,7 +77,7 @@ class _Server:
         self.url = environment.influxdb_url.rstrip("/")
         self.org = environment.influxdb_org
         self._token = environment.influxdb_token
-        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+        self._pool = pool_to(self.url, retries=False, timeout=_TIMEOUT)
 
     def version(self) -> str:
         """Name and version as the server tells them."""
@@ -167,6 +168,13 @@ class _Server:
         try:
             answer = self._pool.request(method, url, body=body, headers=headers)
         except (HTTPError, ValueError) as error:
+            if isinstance(getattr(error, "reason", error), SSLError):
+                raise Permanent(
+                    f"the certificate is not accepted, or there is no TLS: {_reason(error)}",
+                    where=self.url,
+                    next_step="name the private certificate authority in SSL_CERT_FILE, or use the certificate's name; "
+                    "a server without TLS has an http:// address",
+                ) from error
             raise Transient(
                 f"cannot be reached: {_reason(error)}",
                 where=self.url,

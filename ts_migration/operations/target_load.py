@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from ts_migration.aws import client
 from ts_migration.errors import MigrationError
+from ts_migration.influxdb.connection import pool_to
 from ts_migration.influxdb.server_metrics import ServerMetrics, read_metrics
 
 TIMEOUT_S = 3.0
@@ -59,7 +59,7 @@ class TargetMeter:
     def __init__(self, url: str, region: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._region = region
-        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
+        self._pool = pool_to(self._url, retries=False, timeout=TIMEOUT_S)
         self._before: tuple[float, ServerMetrics] | None = None
         host = urlsplit(self._url).hostname or ""
         self._managed = _Managed(host, region) if MANAGED in host else None

@@ -74,7 +74,7 @@ def roll_up_again(
                 on_outcome=lambda _, outcome: outcomes.append(outcome),
             )
             with JobWatch.of_pool(instance, job_id, [job.slug], pool):
-                pool.run(on_interrupt=lambda _: None)
+                pool.run(on_interrupt=lambda *_: None)
             error = next((outcome.error for outcome in outcomes if outcome.error), "")
             cancelled = not outcomes or any(outcome.cancelled for outcome in outcomes)
             end = JobEnd.CANCELLED if cancelled else JobEnd.FAILED if error else JobEnd.SUCCEEDED

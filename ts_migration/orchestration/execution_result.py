@@ -98,7 +98,8 @@ def held(until: float) -> Progress:
     )
 
 
-def stopping(in_flight: int) -> Progress:
-    """That a run was interrupted and what it waits for."""
-    told = f"stopping: {in_flight} in flight will finish, no other is begun; interrupt again to stop at once"
+def stopping(in_flight: int, within_s: float | None) -> Progress:
+    """That a run was interrupted and what it waits for, at most so many seconds where there is a number."""
+    finish = "will finish" if within_s is None else f"may finish within {within_s:.0f} s"
+    told = f"stopping: {in_flight} in flight {finish}, no other is begun; interrupt again to stop at once"
     return Progress("stopping", "", "", 0, 0, message=told)

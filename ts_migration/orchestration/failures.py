@@ -12,22 +12,24 @@ from dagster_shared.error import SerializableErrorInfo
 
 from ts_migration.config import MigrationSettings
 from ts_migration.disk_space import full_disk_behind
-from ts_migration.errors import MigrationError, NoSpace, Refused, Transient
-from ts_migration.line_protocol.parquet import DamagedFile
+from ts_migration.errors import Inaccessible, MigrationError, Missing, NoSpace, Refused, Spoiled, Transient
 from ts_migration.timestream.query import QueryTooLarge
 
 LONGEST_DELAY_S = 900.0
 FAILURE_KIND = "kind"
 """Metadata of a step's failure that tells what kind of error it was."""
 PERMANENT = "permanent"
-_NOT_FOR_GOOD: dict[type[MigrationError], str] = {
-    Transient: "transient, retries exhausted",
-    Refused: "refused",
-    NoSpace: "no space",
-    QueryTooLarge: "query too large",
-    DamagedFile: "damaged export",
-}
-"""What the same call may do later, once it has room, or the export was made again: no reason to roll a job back."""
+"""What was done is wrong. It is what an automatic rollback looks for."""
+_NOT_BY_WHAT_WAS_DONE: tuple[tuple[type[MigrationError], str], ...] = (
+    (Transient, "transient, retries exhausted"),
+    (Refused, "refused"),
+    (NoSpace, "no space"),
+    (Inaccessible, "inaccessible"),
+    (Missing, "missing"),
+    (QueryTooLarge, "query too large"),
+    (Spoiled, "files damaged"),
+)
+"""Kinds of errors after which everything is left as it is: a later call may do it, or make anew what was damaged."""
 
 
 def retry_delay_s(attempt: int, settings: MigrationSettings, retry_after_s: float | None) -> float:
@@ -61,7 +63,7 @@ def told_to_dagster(
 
 def failure_of(error: MigrationError) -> dg.Failure:
     """A step failure that carries what happened, where and what to do, and is not retried."""
-    kind = next((told for type_, told in _NOT_FOR_GOOD.items() if isinstance(error, type_)), PERMANENT)
+    kind = next((word for kind, word in _NOT_BY_WHAT_WAS_DONE if isinstance(error, kind)), PERMANENT)
     metadata = {
         "where": error.where,
         "allowed": error.allowed,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from ts_migration.errors import Permanent
+from ts_migration.errors import Permanent, Terminated
 from ts_migration.orchestration.job_heart import InFlight
 from ts_migration.orchestration.liveness import ask_runs_of_to_end, cancel_runs_of
 from ts_migration.orchestration.schedule import Schedule
@@ -26,6 +26,9 @@ START_TIMEOUT_S = 120.0
 TAIL_LINES = 15
 GRACE_S = 4.0
 """How long a worker that is to stop now may take for it: its queries are cancelled and its run says that it ended."""
+FINISH_S = 5.0
+"""How long tasks in flight may take after a SIGTERM: with GRACE_S less than the 10 s after which `docker stop` kills.
+A window in flight may wait for minutes for a server that does not answer."""
 
 
 class Killed(Permanent):
@@ -182,11 +185,12 @@ class Pool:
         with self._changing:
             return tuple(InFlight(task.kind, task.job, task.keys, since) for _, task, since in self._working.values())
 
-    def run(self, on_interrupt: Callable[[int], None]) -> None:
+    def run(self, on_interrupt: Callable[[int, float | None], None]) -> None:
         """Return when the schedule is done or was stopped.
 
         A KeyboardInterrupt stops the schedule: tasks in flight finish, none is begun, and `on_interrupt` is told how
-        many there are. A second one stops those too, as soon as that may be.
+        many there are, and in how many seconds they have to (None: in any). A second one stops those too, as soon as
+        that may be, and so does the end of the time that Terminated leaves them.
 
         Raises:
             Permanent: a worker could not start and nothing was performed. Where something was, `failed_start` tells.
@@ -196,11 +200,14 @@ class Pool:
             thread.start()
         try:
             self._wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            within_s = FINISH_S if isinstance(interrupt, Terminated) else None
             try:
-                on_interrupt(self._schedule.stop())
-                self._wait()
+                on_interrupt(self._schedule.stop(), within_s)
+                ended = self._wait(within_s)
             except KeyboardInterrupt:
+                ended = False
+            if not ended:
                 self.cancel()
                 self._wait()
             raise
@@ -209,9 +216,13 @@ class Pool:
         if self.failed_start and not self._performed:
             raise self.failed_start
 
-    def _wait(self) -> None:
+    def _wait(self, within_s: float | None = None) -> bool:
+        """Whether all has ended, in time where there is one."""
+        until = time.monotonic() + (float("inf") if within_s is None else within_s)
         while not self._done.wait(timeout=0.2):
-            pass
+            if time.monotonic() >= until:
+                return False
+        return True
 
     def cancel(self, job: str | None = None) -> None:
         """Stop a job's tasks now and begin no other of it; of all jobs where none is named."""

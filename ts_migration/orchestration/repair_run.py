@@ -217,7 +217,7 @@ def repair(
         )
         try:
             with JobWatch.of_pool(instance, job_id, [job.slug], pool):
-                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+                pool.run(on_interrupt=lambda *in_flight: report(stopping(*in_flight)))
         except KeyboardInterrupt:
             found.interrupted = True
         found.interrupted |= schedule.is_cancelled(job.slug)

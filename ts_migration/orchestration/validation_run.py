@@ -133,7 +133,7 @@ def validate(
         )
         try:
             with JobWatch.of_pool(instance, job_id, list(tables), pool):
-                pool.run(on_interrupt=lambda in_flight: report(stopping(in_flight)))
+                pool.run(on_interrupt=lambda *in_flight: report(stopping(*in_flight)))
         except KeyboardInterrupt:
             interrupted = True
         cancelled = {slug for slug in tables if interrupted or schedule.is_cancelled(slug)}

@@ -16,9 +16,9 @@ from typing import IO
 import polars as pl
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Missing, Refused
+from ts_migration.errors import Missing, Refused, Spoiled
 from ts_migration.line_protocol.mapping import Mapping
-from ts_migration.line_protocol.parquet import DamagedFile, FrameSize, export_frames
+from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead
 from ts_migration.line_protocol.rejects import QuarantineWriter
 from ts_migration.line_protocol.rewrites import say
@@ -93,7 +93,7 @@ def convert_window(
 
     Raises:
         Missing: the window is not exported, or was cut differently then, or its files are gone.
-        DamagedFile: a file cannot be read, or has other rows than its manifest says. It is set aside, so that the next
+        Spoiled: a file cannot be read, or has other rows than its manifest says. It is set aside, so that the next
             export of the window makes it anew.
         Permanent: a file is not what its manifest says, or the source has drifted from the mapping.
         Transient: S3 failed for now.
@@ -128,17 +128,17 @@ def convert_window(
     folders = {way.folder(own) for way in (way_of(job), *([way_made(earlier)] if earlier else []))}
     try:
         written = _write_parts(job, own, window, export, mapping, bucket, digest, seen, progress, folders)
-    except DamagedFile as error:
+    except Spoiled as error:
         raise _set_aside(job, bucket, error) from error
     manifest = _manifest(job, own, export, mapping, written, digest, checks.record, time.monotonic() - started)
     return manifest.write(bucket, own.manifest(MANIFEST))
 
 
-def _set_aside(job: MigrationJob, bucket: ExportBucket, error: DamagedFile) -> DamagedFile:
+def _set_aside(job: MigrationJob, bucket: ExportBucket, error: Spoiled) -> Spoiled:
     """Take a damaged file out of the export: it has the right size, and would stand for ever otherwise."""
     key = bucket.key_of(error.where)
     bucket.move(key, key + DAMAGED_SUFFIX)
-    return DamagedFile(
+    return Spoiled(
         f"{error.what}; it was set aside as {bucket.uri(key)}{DAMAGED_SUFFIX}",
         where=error.where,
         next_step=f"`ts-migration execute --only {job.slug}`, or in Dagit the export of this window and what follows "

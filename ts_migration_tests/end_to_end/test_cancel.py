@@ -53,6 +53,7 @@ class Story:
     unknown: "subprocess.CompletedProcess[str]"
     status: "subprocess.CompletedProcess[str]"
     terminated_twice: Ended
+    terminated_s: float
     resumed: "subprocess.CompletedProcess[str]"
     last: "subprocess.CompletedProcess[str]"
     monitored: "subprocess.CompletedProcess[str]"
@@ -88,9 +89,14 @@ def told(stack: EmbeddedStack) -> Story:
     status = stack.run("status", "--config", CONFIG)
     with start_command(*EXECUTE, cwd=stack.folder) as command:
         job_id = await_load(stack, command)
+        unanswered = "influxdb slow --on *GET*/api/v2/buckets* --delay 60"
+        assert stack.run("local", "faults", "set", *unanswered.split()).returncode == 0
+        began = time.monotonic()
         os.kill(command.pid, signal.SIGTERM)
         time.sleep(0.5)
         os.kill(command.pid, signal.SIGHUP)
+        command.wait(WAIT_S)
+        terminated_s = time.monotonic() - began
         terminated = ended(stack, job_id, command, "")
     assert stack.run("local", "faults", "clear").returncode == 0
     resumed = stack.run("execute", "--config", CONFIG, "--resume")
@@ -104,7 +110,8 @@ def told(stack: EmbeddedStack) -> Story:
         validation = ended(stack, job_id, command, stack.run("execute", "--cancel-job", job_id).stdout)
     assert stack.run("local", "faults", "clear").returncode == 0
     return Story(
-        running, cancelled, seconds, again, unknown, status, terminated, resumed, last, monitored, checked, validation,
+        running, cancelled, seconds, again, unknown, status, terminated, terminated_s, resumed, last, monitored, checked,
+        validation,
     )  # fmt: skip
 
 
@@ -171,6 +178,7 @@ def test_a_job_that_is_over_or_unknown_is_not_cancelled_in_silence(story):
 
 def test_a_second_signal_stops_at_once_and_leaves_nothing_running(story):
     assert story.terminated_twice.code == 130
+    assert story.terminated_s < 20, "no answer of InfluxDB is waited for"
     assert story.terminated_twice.unfinished == 0
     assert story.terminated_twice.statuses[0] == "CANCELED"
     assert "state     cancelled" in story.terminated_twice.job.stdout

@@ -72,10 +72,25 @@ def test_a_400_about_the_request_itself_stops_the_load() -> None:
         write(server, body_of("m f=1 1"))
 
 
-def test_the_lines_behind_a_422_are_found_by_halves_and_refused() -> None:
+def test_a_request_that_is_too_large_is_halved_until_it_passes() -> None:
+    with scripted(lambda request: Reply(413 if len(request.lines) > 3 else 204)) as server:
+        (delivered,) = write(server, body_of(*(f"m f=1 {n}" for n in range(20))))
+    assert delivered.refused == ()
+
+
+def test_a_413_to_a_single_line_stops_the_load_and_quarantines_nothing() -> None:
+    with (
+        scripted(lambda _: Reply(413, "<h1>413 Request Entity Too Large</h1>")) as server,
+        pytest.raises(Permanent, match=r"even one line, 7 bytes.*client_max_body_size"),
+    ):
+        write(server, body_of("m f=1 1", "m f=1 2"))
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_the_lines_behind_a_partial_write_are_found_by_halves_and_refused(status: int) -> None:
     def answer(request: Request) -> Reply:
         bad = [line for line in request.lines if line.endswith((b"7", b"21"))]
-        return Reply(422, 'partial write: field type conflict: input field "f" dropped=1') if bad else Reply()
+        return Reply(status, 'partial write: field type conflict: input field "f" dropped=1') if bad else Reply()
 
     with scripted(answer) as server:
         (delivered,) = write(server, body_of(*(f"m f=1 {n}" for n in range(32) if n != 17 and n != 27)))
@@ -127,6 +142,14 @@ def test_more_than_a_hundred_bad_lines_in_a_member_are_the_mappings_fault() -> N
         pytest.raises(Permanent, match="this is the mapping"),
     ):
         write(server, body_of(*(f"m f=1 {n}" for n in range(MOST_REFUSED_LINES + 50))))
+
+
+def test_a_short_request_of_which_every_line_is_refused_is_the_mappings_fault_too() -> None:
+    with (
+        scripted(lambda request: Reply(422, "partial write: x dropped=1") if request.body else Reply()) as server,
+        pytest.raises(Permanent, match=r"refuses all 50 lines.*this is the mapping"),
+    ):
+        write(server, body_of(*(f"m f=1 {n}" for n in range(50))))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """A worker process that something else ends while it starts: started once more, and told in words of its own."""
 
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from ts_migration.errors import Permanent
+from ts_migration.errors import Permanent, Terminated
 from ts_migration.orchestration import pool as pool_module
 from ts_migration.orchestration.pool import Pool
 from ts_migration.orchestration.schedule import Group, Schedule
@@ -46,7 +49,7 @@ def worked_off(
     with dg.DagsterInstance.local_temp(str(folder)) as instance:
         schedule = Schedule({"load": [Group((window,)) for window in windows]}, roll_up=[])
         pool = Pool(schedule, instance, size=1, config_path=folder, execution_id="migration-1", on_outcome=on_outcome)
-        pool.run(on_interrupt=lambda _: None)
+        pool.run(on_interrupt=lambda *_: None)
     return pool, outcomes
 
 
@@ -93,3 +96,23 @@ def test_one_that_cannot_start_after_others_have_worked_stops_the_rest_and_is_to
 
     assert [outcome.ok for outcome in outcomes] == [True, False]
     assert "no room" in str(pool.failed_start)
+
+
+def test_a_sigterm_stops_soon_what_waits_for_a_server_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(*_: object) -> None:
+        raise Terminated
+
+    monkeypatch.setattr(pool_module, "FINISH_S", 0.3)
+    before = signal.signal(signal.SIGTERM, terminated)
+    sent = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+    sent.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(Terminated):
+            worked_off(tmp_path, monkeypatch, killed=0, then="exec sleep 60")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert time.monotonic() - began < 10

@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ts_migration.config import MigrationJob
-from ts_migration.errors import Missing, Permanent
+from ts_migration.errors import Missing, Permanent, Spoiled
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.members import decompressed
-from ts_migration.line_protocol.parquet import DamagedFile
 from ts_migration.line_protocol.rejects import read_quarantine
 from ts_migration.manifests import (
     ExportFile,
@@ -320,7 +319,7 @@ def test_a_file_that_is_damaged_at_its_size_is_set_aside_and_exported_again(
     damaged = exported.files[0].key
     spoiled = spoil(source.bucket.get(damaged))
     source.bucket.put(damaged, spoiled)
-    with pytest.raises(DamagedFile, match=r"set aside as .* Next: `ts-migration execute --only"):
+    with pytest.raises(Spoiled, match=r"set aside as .* Next: `ts-migration execute --only"):
         convert_window(job, source.place, day(1), mapping, source.bucket)
     assert source.bucket.get(damaged + ".damaged") == spoiled
     again = export_window(job, source.place, day(1), source.schema, source.query, source.bucket)
