@@ -3,6 +3,7 @@
 Pure bookkeeping under one lock; processes are `pool`'s affair.
 """
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +12,10 @@ from dataclasses import dataclass, field
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 
 ALIKE_FAILURES = 3
-"""After so many windows of a job have failed for good with one message, its other windows are not tried."""
+"""After so many windows of a job have failed for good with one message, and none has succeeded meanwhile, its other
+windows are not tried: what fails is not the window."""
+_OF_ONE_WINDOW = re.compile(r"\S*\d\S*")
+"""What of a message is one window's own: its key, and names of files, ids of queries, sizes and counts."""
 LONGEST_HOLD_S = 30.0
 """How long tasks are held back before the clock is looked at again: it may be set, or its time zone change."""
 
@@ -90,7 +94,9 @@ class Schedule:
                 work.ready.extendleft(Task(TaskKind.WINDOW, task.job, (key,)) for key in reversed(task.keys))
             if not outcome.ok and task.kind is not TaskKind.EXPORT_GROUP:
                 work.failed += 1
-                self._count_alike(work, task, outcome)
+                self._count_alike(work, outcome)
+            elif outcome.ok and task.kind is TaskKind.WINDOW:
+                work.messages.clear()
             self._changed.notify_all()
 
     def stop(self) -> int:
@@ -142,12 +148,10 @@ class Schedule:
         return work.job in self._roll_up and not work.rolled_up and not work.failed
 
     @staticmethod
-    def _count_alike(work: _JobWork, task: Task, outcome: Outcome) -> None:
+    def _count_alike(work: _JobWork, outcome: Outcome) -> None:
         if not outcome.permanent:
             return
-        message = outcome.error
-        for key in task.keys:
-            message = message.replace(key, "*")
+        message = _OF_ONE_WINDOW.sub("*", outcome.error)
         work.messages[message] = work.messages.get(message, 0) + 1
         if work.messages[message] >= ALIKE_FAILURES:
             work.stopped_by = outcome.error

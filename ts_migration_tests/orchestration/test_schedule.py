@@ -51,13 +51,22 @@ def test_a_failed_window_keeps_the_roll_up_from_being_tried() -> None:
 def test_windows_that_fail_alike_for_good_stop_their_job_and_no_other() -> None:
     keys = tuple(f"2023-0{month}-01" for month in range(1, 8))
     schedule = Schedule({"one": [Group(keys)], "two": [Group(("z",))]}, roll_up=[])
-    denied = {key: Outcome(ok=False, seconds=0.1, error=f"window {key}: denied", permanent=True) for key in keys}
+    denied = {key: Outcome(ok=False, seconds=0.1, error=f"window {key}: denied by {key[6]}f.parquet", permanent=True) for key in keys}
 
     taken = drain(schedule, denied)
 
     assert [task.job for task in taken].count("one") == ALIKE_FAILURES
     assert ("z",) in [task.keys for task in taken]
     assert "denied" in schedule.stopped_by("one")
+
+
+def test_windows_that_fail_alike_among_others_that_succeed_keep_nobody_from_being_tried() -> None:
+    keys = tuple(f"2023-0{month}-01" for month in range(1, 9))
+    schedule = Schedule({"one": [Group(keys)]}, roll_up=[])
+    refused = {key: Outcome(ok=False, seconds=0.1, error="refused", permanent=True) for key in keys[::2]}
+
+    assert [task.keys for task in drain(schedule, refused)] == [(key,) for key in keys]
+    assert schedule.stopped_by("one") == ""
 
 
 def test_a_stopped_schedule_gives_out_nothing_more() -> None:
