@@ -82,6 +82,13 @@ class _Server:
     def version(self) -> str:
         """Name and version as the server tells them."""
         status, answer = self._ask("GET", "/health")
+        if status < 500 and "status" not in answer:
+            said = f": {answer['message']}" if answer.get("message") else ""
+            raise Permanent(
+                f"what answers there is no InfluxDB 2 (/health gave {status}{said})",
+                where=self.url,
+                next_step="set INFLUXDB_URL to the server's own address and port, 8086 by default",
+            )
         if status != 200 or answer.get("status") != "pass":
             raise Transient(f"the server is not well: {answer.get('message') or status}", where=self.url)
         return f"{answer.get('name', 'influxdb')} {answer.get('version', '')}".strip()

@@ -27,7 +27,9 @@ def footer_bytes(tail: bytes) -> int:
         NoFooter: the file does not end as Parquet ends.
     """
     if tail[-4:] != _MAGIC:
-        raise NoFooter(f"it ends with {tail[-4:]!r} and not with {_MAGIC!r}: it is no Parquet file, or was cut off")
+        raise NoFooter(
+            f"its last bytes are {tail[-4:].hex(' ')} and not {_MAGIC.decode()}: it is no Parquet file, or was cut off"
+        )
     return int.from_bytes(tail[-_LENGTH_AND_MAGIC:-4], "little") + _LENGTH_AND_MAGIC
 
 

@@ -47,3 +47,13 @@ def test_a_server_that_speaks_no_tls_is_told_as_such_and_does_not_pass_by_waitin
     assert "the certificate is not accepted, or there is no TLS" in finding.detail
     assert "http:// address" in finding.next_step
     assert len(server.requests) == 0
+
+
+@pytest.mark.parametrize("reply", [Reply(200, body=b"OK"), Reply(403, body=b"<?xml version='1.0'?><Error/>")])
+def test_a_server_that_is_no_influxdb_is_told_as_such(reply: Reply) -> None:
+    with scripted(lambda _: reply) as server:
+        (finding,) = look_at_influxdb(environment(server.url), ["load"])
+
+    assert not finding.ok
+    assert f"no InfluxDB 2 (/health gave {reply.status}" in finding.detail
+    assert "INFLUXDB_URL" in finding.next_step

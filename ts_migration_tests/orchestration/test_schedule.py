@@ -51,7 +51,10 @@ def test_a_failed_window_keeps_the_roll_up_from_being_tried() -> None:
 def test_windows_that_fail_alike_for_good_stop_their_job_and_no_other() -> None:
     keys = tuple(f"2023-0{month}-01" for month in range(1, 8))
     schedule = Schedule({"one": [Group(keys)], "two": [Group(("z",))]}, roll_up=[])
-    denied = {key: Outcome(ok=False, seconds=0.1, error=f"window {key}: denied by {key[6]}f.parquet", permanent=True) for key in keys}
+    denied = {
+        key: Outcome(ok=False, seconds=0.1, error=f"window {key}: denied by {key[6]}f.parquet", permanent=True)
+        for key in keys
+    }
 
     taken = drain(schedule, denied)
 

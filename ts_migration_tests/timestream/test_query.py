@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
-from ts_migration.errors import Missing, Permanent, Transient
+from ts_migration.errors import Inaccessible, Missing, Permanent, Transient
 from ts_migration.timestream.query import (
     MAX_QUERY_CHARS,
     QueryTooLarge,
@@ -96,7 +96,7 @@ def test_throttling_that_does_not_end_is_transient_after_the_attempts() -> None:
         ("QueryExecutionException", "The query computation exceeds maximum available memory", QueryTooLarge),
         ("QueryExecutionException", "Query timed out", QueryTooLarge),
         ("QueryExecutionException", "Division by zero", Permanent),
-        ("AccessDeniedException", "not authorized to perform timestream:Select", Permanent),
+        ("AccessDeniedException", "not authorized to perform timestream:Select", Inaccessible),
         ("ConflictException", "Unable to poll results for a cancelled query", Permanent),
     ],
 )
