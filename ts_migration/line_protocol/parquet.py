@@ -32,6 +32,9 @@ FRAME_ROWS = 100_000
 """And has at most about so many rows: enough for vectors, few enough for the processor's caches. The text of 200,000
 lines is beyond the 32 MB from which the C library asks the kernel for fresh pages every time: 0.4 s a million rows."""
 
+_UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowSerializationError, UnicodeDecodeError, OSError)
+"""What Arrow raises for bytes that are no Parquet; neither for want of memory nor where it is interrupted."""
+
 _ONE_GET_BYTES = 4 * 1024 * 1024
 """Up to this size one request is quicker than the threads of a parallel transfer."""
 
@@ -67,8 +70,8 @@ def export_frames(
 
     Raises:
         Missing: a file is not in the bucket.
-        Spoiled: one cannot be read, or its rows are not those that the manifest speaks of.
-        Permanent: one has another size or other columns than the manifest says; the source has drifted.
+        Spoiled: one cannot be read, or its rows and columns are not those that the manifest speaks of.
+        Permanent: one has another size than the manifest says; the source has drifted.
     """
     check_columns(manifest.columns, mapping)
     with closing(_located_frames(bucket, manifest, frame_rows)) as frames:
@@ -117,11 +120,11 @@ def _file_frames(
 ) -> Iterator[pl.DataFrame]:
     try:
         file = pq.ParquetFile(body.name, coerce_int96_timestamp_unit="ns")
-    except (pa.ArrowException, OSError) as error:
-        raise Spoiled(f"not a Parquet file: {_one_line(error)}", where=where) from error
-    found = file.schema_arrow.names
+        found = file.schema_arrow.names
+    except _UNREADABLE as error:
+        raise _spoiled("not a Parquet file", error, where) from error
     if set(found) != set(manifest.columns):
-        raise Permanent(
+        raise Spoiled(
             f"the file has the columns {', '.join(found)}; the manifest says {', '.join(manifest.columns)}", where=where
         )
     pending: list[pa.RecordBatch] = []
@@ -142,13 +145,22 @@ def _file_frames(
 def _batches(file: pq.ParquetFile, rows: int, columns: list[str], where: str) -> Iterator[pa.RecordBatch]:
     """Batches of a file whose footer is sound, as far as its pages are."""
     try:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise Spoiled(f"the file is damaged: {_one_line(error)}", where=where) from error
+        for batch in file.iter_batches(batch_size=rows, columns=columns):
+            batch.validate(full=True)  # text that is no UTF-8, which nobody behind this asks about
+            yield batch
+    except _UNREADABLE as error:
+        raise _spoiled("the file is damaged", error, where) from error
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _spoiled(what: str, error: Exception, where: str) -> Spoiled:
+    """What an unreadable file is told as.
+
+    Raises:
+        OSError: it is one of this machine's disk, which says nothing of the file.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    return Spoiled(f"{what}: {' '.join(str(error).split())}", where=where)
 
 
 def _frame(batches: list[pa.RecordBatch], manifest: ExportManifest, where: str) -> pl.DataFrame:
@@ -159,7 +171,7 @@ def _frame(batches: list[pa.RecordBatch], manifest: ExportManifest, where: str) 
         if kind == "timestamp" and found == pl.Datetime("ns"):
             frame = frame.with_columns(named(name).to_physical())
         elif found != wanted:
-            raise Permanent(f"the column {name!r} is {found} in the file and {kind} in the manifest", where=where)
+            raise Spoiled(f"the column {name!r} is {found} in the file and {kind} in the manifest", where=where)
     return _checked_times(frame, manifest, where)
 
 

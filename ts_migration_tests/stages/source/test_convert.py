@@ -1,7 +1,9 @@
 """The conversion stage: what Timestream holds arrives in the parts to the bit, and nothing looks done that is not."""
 
+import errno
 import gzip
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from ts_migration.errors import Missing, Permanent, Spoiled
 from ts_migration.line_protocol.files import members_of, read_members
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.members import decompressed
+from ts_migration.line_protocol.parquet import unmapped_frames
 from ts_migration.line_protocol.rejects import read_quarantine
 from ts_migration.manifests import (
     ExportFile,
@@ -324,6 +327,42 @@ def test_a_file_that_is_damaged_at_its_size_is_set_aside_and_exported_again(
     assert source.bucket.get(damaged + ".damaged") == spoiled
     again = export_window(job, source.place, day(1), source.schema, source.query, source.bucket)
     assert again.files != exported.files
+    assert convert_window(job, source.place, day(1), mapping, source.bucket).rows == 24
+
+
+def test_a_file_whose_bytes_are_damaged_anywhere_is_read_or_told_as_spoiled_and_nothing_else(source: Source) -> None:
+    source.put([multi(index) for index in range(24)])
+    prepared(source, day(1))
+    key = source.place.window(day(1).key).manifest("export")
+    exported = require_manifest(ExportManifest, source.bucket, key, "")
+    sound = source.bucket.get(exported.files[0].key)
+    chance = random.Random(20230101)
+    spoiled = 0
+    for _ in range(200):
+        body = bytearray(sound)
+        at, size = chance.randrange(len(body)), chance.randrange(1, 50)
+        body[at : at + size] = chance.randbytes(len(body[at : at + size]))
+        source.bucket.put(exported.files[0].key, bytes(body))
+        try:
+            assert sum(map(len, unmapped_frames(source.bucket, exported, 100))) == 24
+        except Spoiled:
+            spoiled += 1
+    assert 50 < spoiled < 200
+
+
+def test_a_disk_of_this_machine_that_fails_makes_no_file_spoiled(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.put([multi(index) for index in range(24)])
+    job, mapping = prepared(source, day(1))
+
+    def failing(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "ParquetFile", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            convert_window(job, source.place, day(1), mapping, source.bucket)
     assert convert_window(job, source.place, day(1), mapping, source.bucket).rows == 24
 
 
