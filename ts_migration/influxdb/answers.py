@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 from urllib3.exceptions import HTTPError
 
+from ts_migration.columns import named
 from ts_migration.errors import Permanent
 from ts_migration.influxdb.connection import Answer, Target
 from ts_migration.influxdb.reader import query_series
-from ts_migration.line_protocol.columns import named
 
 TIME = pl.Datetime("ns")
 MOST_BYTES = 64 << 20

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from ts_migration.columns import named
 from ts_migration.influxdb.tsm.columns import DTYPES, KEY_SEPARATOR, FieldKind, TsmColumn
 from ts_migration.line_protocol.accepted_rows import TIME, AcceptedRows, told_value
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType
 from ts_migration.line_protocol.series import HEAD, RANK, Lane
 

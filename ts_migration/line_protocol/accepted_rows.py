@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ts_migration.line_protocol.columns import named
+from ts_migration.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import (
     MAX_POINT_TIME_NS,

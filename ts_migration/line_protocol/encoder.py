@@ -13,8 +13,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from ts_migration.columns import named
 from ts_migration.line_protocol.accepted_rows import TIME, Sayable, accept, present, told_value
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.series import HEAD, RANK, Lane, lane_key
 

@@ -15,9 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ts_migration.columns import named
 from ts_migration.errors import Missing, Permanent, Spoiled
 from ts_migration.line_protocol.accepted_rows import TIME
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.series import MEASURE_NAME, drift
 from ts_migration.manifests import ExportFile, ExportManifest

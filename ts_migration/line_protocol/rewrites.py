@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.line_protocol.accepted_rows import Sayable
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
 from ts_migration.line_protocol.rules import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.errors import Permanent
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.names import KEY_SEPARATOR, escaped_key, escaped_measurement
 from ts_migration.line_protocol.rejects import MAX_KEY_BYTES, Reason

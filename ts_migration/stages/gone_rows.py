@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.errors import Missing, Permanent
 from ts_migration.line_protocol.accepted_rows import TIME
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.parquet import FrameSize, unmapped_frames
 from ts_migration.line_protocol.series import MEASURE_NAME
 from ts_migration.manifests import ExportManifest

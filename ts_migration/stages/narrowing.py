@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from ts_migration.line_protocol.columns import named
+from ts_migration.columns import named
 from ts_migration.line_protocol.parquet import export_frames
 from ts_migration.stages.trace import FRAME_ROWS, Places, with_all_columns
 from ts_migration.timestream.points import counts_by_part, rows_within

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.line_protocol.accepted_rows import Sayable, accept
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.read_ahead import one_ahead

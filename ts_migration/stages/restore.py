@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.errors import Permanent
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping, TagSource
 from ts_migration.line_protocol.parquet import FrameSize, export_frames
 from ts_migration.line_protocol.series import MEASURE_NAME

@@ -4,8 +4,8 @@ from typing import Any
 
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.errors import Permanent
-from ts_migration.line_protocol.columns import named
 from ts_migration.timestream.query import ResultColumn, TimestreamQuery
 
 TIME = pl.Datetime("ns")

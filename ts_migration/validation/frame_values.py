@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ts_migration.columns import named
 from ts_migration.errors import Permanent
-from ts_migration.line_protocol.columns import named
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping
 from ts_migration.validation.hashing import (
     I64,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ts_migration.line_protocol.columns import is_pattern
+from ts_migration.columns import is_pattern
 from ts_migration.line_protocol.mapping import Mapping
 from ts_migration.manifests import ExportManifest, FramesRecord
 from ts_migration.validation.frame_values import MEASURE_NAME, TIME_COLUMN

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ts_migration.line_protocol.columns import named
+from ts_migration.columns import named
 from ts_migration.windows import iso
 
 EXAMPLES = 3
