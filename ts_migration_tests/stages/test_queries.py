@@ -238,6 +238,21 @@ def test_rows_that_were_kept_out_explain_no_answer_that_says_nothing(plants: Mig
     assert (equivalence.passed, equivalence.severity) == (False, "ERROR")
 
 
+def test_a_last_hour_of_which_every_row_is_quarantined_is_a_warning_that_an_acceptance_passes(stack: Stack) -> None:
+    early = [at(minute, {"plant": "A"}, "balance", [("mw", "DOUBLE", "1.5")]) for minute in range(0, 600, 30)]
+    late = [at(minute, {"plant": "A\\"}, "balance", [("mw", "DOUBLE", "2.5")]) for minute in (700, 710)]
+    migration = migration_of(stack, early + late, **ONE_WINDOW)
+    assert migration.run().status == "passed"
+    queries = asked(migration)
+    assert found(queries)["last hour, limit 10"] == "2 rows in Timestream, 0 in InfluxDB: 2 only in Timestream"
+    (waiting, _) = queries.verdicts
+    (accepted, _) = replace(queries, accepted=True).verdicts
+    (unexplained, _) = replace(queries, kept_out=False).verdicts
+    assert (waiting.passed, waiting.severity) == (False, "WARN")
+    assert (accepted.passed, accepted.severity) == (True, "WARN")
+    assert (unexplained.passed, unexplained.severity) == (False, "ERROR")
+
+
 def test_a_table_without_numbers_or_without_records_says_so_and_does_not_pass(stack: Stack) -> None:
     records = [at(step, {"plant": "A"}, "state", [("text", "VARCHAR", f"{step}")]) for step in range(9)]
     words = migration_of(stack, records, **ONE_WINDOW)

@@ -87,6 +87,13 @@ def test_an_empty_answer_is_never_the_same():
         assert "answered no row, which proves nothing" in found.summary
 
 
+def test_an_empty_answer_to_a_text_that_is_known_to_ask_the_right_thing_lacks_rows():
+    found = compared(HOURS, HOURS.clear(), trusted=True)
+    assert (found.same, found.missing, found.problems) == (False, len(HOURS), ())
+    assert "answered no row" in compared(HOURS.clear(), HOURS, trusted=True).summary
+    assert "answered no row" in compared(HOURS.clear(), HOURS.clear(), trusted=True).summary
+
+
 def test_a_column_that_only_one_side_has_is_a_difference_unless_it_holds_nothing():
     without = HOURS.drop("units")
     assert "InfluxDB's answer has no column 'units'" in compared(HOURS, without).summary
