@@ -141,6 +141,13 @@ class Target:
         tls = self._tls if self.url.startswith("https") else {}
         return pool_through(self._proxy, **settings, **tls)
 
+    @cached_property
+    def _way(self) -> tuple[urllib3.PoolManager | urllib3.HTTPConnectionPool, str]:
+        """Who sends requests, and what stands before their paths: looking the pool up costs as much as a request."""
+        if self._proxy:
+            return self._pool, self.url
+        return self._pool.connection_from_url(self.url), urlsplit(self.url).path
+
     def _headers(self, headers: Mapping[str, str] | None) -> dict[str, str]:
         return {
             "Authorization": f"Token {self._token.get_secret_value()}",
@@ -163,11 +170,10 @@ class Target:
             Transient: no connection, or it broke.
             Permanent: the certificate or the URL is wrong.
         """
-        target = f"{self.url}{path}"
-        if query:
-            target += "?" + urllib.parse.urlencode(query)
         try:
-            return self._pool.request(
+            sender, before = self._way
+            target = f"{before}{path}?{urllib.parse.urlencode(query)}" if query else f"{before}{path}"
+            return sender.request(
                 method, target, headers=self._headers(headers), body=body, preload_content=False, redirect=False
             )
         except (HTTPError, LocationParseError, OSError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from urllib.parse import urlencode
 
 from ts_migration.errors import MigrationError, Transient
 from ts_migration.influxdb.bodies import Body, Delivered
@@ -59,6 +60,8 @@ class Writer:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        query = {"org": self.target.org, "bucket": self.bucket, "precision": "ns"}
+        self._path = "/api/v2/write?" + urlencode(query)
         self.level = Level(self.connections, self.clock)
         self.latest: Body | None = None
         """A body that is durable without a line refused: what the server takes, to tell bad lines from a bad server."""
@@ -146,8 +149,7 @@ class Writer:
             headers["Content-Encoding"] = "gzip"
         with self._lock:
             self.counts.requests += 1
-        query = {"org": self.target.org, "bucket": self.bucket, "precision": "ns"}
-        return self.target.request("POST", "/api/v2/write", query, headers=headers, body=content)
+        return self.target.request("POST", self._path, headers=headers, body=content)
 
     def pause(self, retry: int, error: Transient, waited_s: float) -> float:
         """Wait before a retry; a load that has failed elsewhere ends the waiting with the error.
