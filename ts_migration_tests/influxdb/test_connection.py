@@ -84,3 +84,15 @@ def test_a_half_open_window_is_deleted_to_one_nanosecond_before_its_end() -> Non
         delete_points(server.target, "b", "m", Window(5, 5))
     (request,) = server.requests
     assert b'"start": "2023-01-01T00:00:00Z", "stop": "2023-01-01T00:59:59.999999999Z"' in request.body
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"), [("", ""), ("/", ""), ("/a%20b/influx/", "/a%20b/influx"), ("/ä", "/%C3%A4")]
+)
+def test_a_path_of_the_url_stands_before_that_of_every_request(path: str, kept: str) -> None:
+    with scripted(lambda _: Reply()) as server:
+        Target(server.url + path, "ons", SecretStr("t")).request("POST", "/api/v2/write", {"org": "ção & co"})
+
+    assert [(request.path, request.query) for request in server.requests] == [
+        (f"{kept}/api/v2/write", {"org": "ção & co"})
+    ]
