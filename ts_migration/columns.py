@@ -15,6 +15,11 @@ def named(name: str) -> pl.Expr:
     return pl.col(name)
 
 
+def series_of(frame: pl.DataFrame, name: str) -> pl.Series:
+    """The column as a series of another name: methods of a series look it up by its own, as `pl.col` does."""
+    return frame[name].alias("values")
+
+
 def is_pattern(name: str) -> bool:
     """Whether polars, and what builds on it, takes a column's name for a pattern."""
     return name == "*" or (name.startswith("^") and name.endswith("$"))

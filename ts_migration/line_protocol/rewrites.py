@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import polars as pl
 
-from ts_migration.columns import named
+from ts_migration.columns import named, series_of
 from ts_migration.line_protocol.accepted_rows import Sayable
 from ts_migration.line_protocol.mapping import FieldType, Mapping
 from ts_migration.line_protocol.rejects import MAX_STRING_BYTES, Reason, Rejects
@@ -94,8 +94,8 @@ def _changed(rows: pl.DataFrame, mapping: Mapping, rules: Rules) -> dict[str, in
     counts: dict[str, int] = {}
     for rule, choice in sorted(rules.items()):
         after = rewritten(rows, mapping, {rule: choice})
-        differs = pl.any_horizontal(after[name].ne_missing(rows[name]) for name in rows.columns)
-        if count := int(rows.select(differs.sum()).item()):
+        changed = [series_of(after, name).ne_missing(series_of(rows, name)) for name in rows.columns]
+        if count := int(pl.select(pl.any_horizontal(*changed).sum()).item()):
             counts[rule] = count
     return counts
 

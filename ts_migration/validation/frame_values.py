@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ts_migration.columns import named
+from ts_migration.columns import named, series_of
 from ts_migration.errors import Permanent
 from ts_migration.line_protocol.mapping import FieldSource, FieldType, Mapping
 from ts_migration.validation.hashing import (
@@ -191,7 +191,7 @@ def values_of(
     for index, slot in enumerate(registry.slots):
         if slot.column not in frame.columns:
             raise Permanent(f"the export lacks the column {slot.column!r} that the mapping names")
-        column = frame[slot.column]
+        column = series_of(frame, slot.column)
         if column.null_count() == len(column):
             continue
         fields = registry.fields[index]

@@ -85,8 +85,20 @@ _WIDENED_BESIDE_AN_INTEGER = Table(
 )
 """Two single measures share a column: one is widened, the other stays as it is."""
 
+_NAMED_LIKE_A_PATTERN = Table(
+    (),
+    {"^x$": DOUBLE, "x": DOUBLE},
+    ("m",),
+    {},
+    MappingOptions(),
+    "m",
+    (Row({"measure_name": "m", "^x$": float("nan"), "x": 1.5, "time_ns": 1}, multi=True),),
+)
+"""Methods of a polars series take its name for a pattern, as columns do."""
+
 
 @settings(_SETTINGS, max_examples=10_000 if _LONG else 500)
+@example(_NAMED_LIKE_A_PATTERN, {"float_not_finite": "drop"})
 @example(_WIDENED_BESIDE_A_DOUBLE, {"integer_not_exact": "round"})
 @example(_WIDENED_BESIDE_AN_INTEGER, {"integer_not_exact": "round"})
 @given(tables(), rewrite_rules)

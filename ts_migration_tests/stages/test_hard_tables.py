@@ -166,3 +166,26 @@ def test_series_with_their_field_keys_are_counted_as_influxdb_counts_them(stack:
     cardinality = next(verdict for verdict in migration.roll_up().verdicts if verdict.check == "cardinality")
     assert cardinality.passed, cardinality.evidence
     assert cardinality.expected == "2 series, 5 with their field keys"
+
+
+@pytest.mark.parametrize("load", ["line_protocol", "bulk"])
+def test_measures_that_polars_takes_for_patterns_are_proven_by_every_rule_and_proof(stack: Stack, load: str) -> None:
+    records = [
+        record(
+            step,
+            {"^plant$": "A\\" if step % 9 == 0 else "A", "*": "z"},
+            "balance",
+            [
+                *([("^x$", "VARCHAR", f"text {step % 5}")] if step % 2 else [("^f$", "DOUBLE", repr(step / 7))]),
+                *([("^n$", "BIGINT", str(2**53 + step))] if step % 3 else []),
+                ("^on$", "BOOLEAN", "true"),
+            ],
+        )
+        for step in range(DAYS * 2)
+    ]
+    rules = {"trailing_backslash": "drop", "integer_not_exact": "round"}
+    mapping = {"rewrite": rules, "types": {"^n$": "float"}}
+    migration = migration_of(stack, records, load=load, proof="storage", mapping=mapping)
+    verdicts = [migration.run(index) for index in (0, 1)]
+    assert [(one.status, all(each.passed for each in one.verdicts)) for one in verdicts] == [("passed", True)] * 2
+    assert migration.roll_up().status == "passed"
