@@ -34,6 +34,8 @@ FORCE_AFTER_S = 8.0
 POLL_S = 0.25
 BACKFILL_TAG = "dagster/backfill"
 NOT_OVER = [*UNFINISHED, dg.DagsterRunStatus.QUEUED]
+BEGINNING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
+"""Not to be interrupted yet: Dagster fails a run whose worker finds it being cancelled when it begins."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,23 @@ def _cancel_runs(instance: dg.DagsterInstance, runs: tuple[dg.DagsterRun, ...]) 
     living = [run for run in runs if not run.is_finished]
     # Those in the queue first: else the daemon launches them in place of those that end.
     living.sort(key=lambda run: run.status is not dg.DagsterRunStatus.QUEUED)
-    heard = [run for run in living if instance.run_coordinator and instance.run_coordinator.cancel_run(run.run_id)]
-    _await(lambda: all(_is_finished(instance, run.run_id) for run in heard), FORCE_AFTER_S)
+    unasked, deaf = {run.run_id for run in living}, set[str]()
+
+    def have_ended() -> bool:
+        """Ask those that can be asked by now; whether nobody is left to wait for."""
+        waits = False
+        for run in living:
+            now = instance.get_run_by_id(run.run_id)
+            if now is None or now.is_finished:
+                continue
+            if run.run_id in unasked and now.status not in BEGINNING:
+                unasked.discard(run.run_id)
+                if not (instance.run_coordinator and instance.run_coordinator.cancel_run(run.run_id)):
+                    deaf.add(run.run_id)
+            waits |= run.run_id not in deaf
+        return not waits
+
+    _await(have_ended, FORCE_AFTER_S)
     _close_runs(instance, tuple(living))
     return [
         Cancelled(

@@ -16,6 +16,7 @@ from ts_migration.orchestration.liveness import worker_of
 LOOK_S = 2.0
 GRACE_S = 3.0
 """How long Dagster's own interrupt is given."""
+ASKED_TO_END = {dg.DagsterEventType.RUN_CANCELING, dg.DagsterEventType.RUN_CANCELED}
 
 
 @contextmanager
@@ -34,12 +35,17 @@ def stopped_when_cancelled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> 
 
 def _watch(instance: dg.DagsterInstance, run_id: str, over: threading.Event) -> None:
     while not over.wait(LOOK_S):
-        run = instance.get_run_by_id(run_id)
-        if run is None or run.status not in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
+        if not _was_asked_to_end(instance, run_id):
             continue
         if over.wait(GRACE_S):
             return
-        if run.status is dg.DagsterRunStatus.CANCELING:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
             instance.report_run_canceled(run, "cancelled; the window goes on from here when it is run again")
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
         os._exit(1)
+
+
+def _was_asked_to_end(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """By its events, not its status: a run that was cancelled at the moment it began is written down as begun."""
+    return bool(instance.get_records_for_run(run_id, of_type=ASKED_TO_END, limit=1).records)
