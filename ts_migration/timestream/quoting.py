@@ -23,7 +23,9 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A VARCHAR literal."""
+    """A VARCHAR literal. A text of a query holds no NUL; the functions of strings make one."""
+    if "\0" in text:
+        return f"({' || chr(0) || '.join(map(literal, text.split(chr(0))))})"
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -13,6 +13,10 @@ def test_names_and_literals_double_their_own_quotes() -> None:
     assert table_name("my.db", "t-1") == '"my.db"."t-1"'
 
 
+def test_a_literal_with_a_nul_is_spelled_without_one() -> None:
+    assert literal("\0d'água") == "('' || chr(0) || 'd''água')"
+
+
 @pytest.mark.parametrize("name", ["", "a\0b"])
 def test_what_no_spelling_can_say_is_refused(name: str) -> None:
     with pytest.raises(Refused):
