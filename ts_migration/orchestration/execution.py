@@ -36,7 +36,7 @@ from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.stages.mending import forget_load
-from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.passed_windows import passed_windows, refused_of_failed
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import proof_of
 from ts_migration.stages.roll_up import unmet_of
@@ -285,6 +285,8 @@ def _conclude(
     proof = proof_of(config, job, bucket, held)
     plan.result.proven = sum(window.status == "proven" for window in proof.windows)
     plan.result.passed = passed_windows(proof, job.slug, place, bucket)
+    if plan.result.failed and (refused := refused_of_failed(proof, job.slug, place, bucket)):
+        plan.result.errors.append(refused)
     plan.result.accepted = len(proof.accepted)
     if job.validation_enabled:
         plan.result.unmet = unmet_of(config, job, bucket) if plan.result.rolled_up else ""

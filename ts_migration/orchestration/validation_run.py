@@ -28,7 +28,7 @@ from ts_migration.orchestration.revocation import revoke_roll_up
 from ts_migration.orchestration.schedule import Group, Schedule
 from ts_migration.orchestration.tasks import Outcome, Task, TaskKind
 from ts_migration.orchestration.window_run import retry_policy
-from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.passed_windows import passed_windows, refused_of_failed
 from ts_migration.stages.placement import target_bucket_id
 from ts_migration.stages.proof import TableProof, proof_of
 from ts_migration.stages.roll_up import unmet_of
@@ -229,6 +229,8 @@ class _Table:
         passed = passed_windows(proof, self.job.slug, place, bucket)
         if passed and self.result.checked:
             self.result.problems.append(passed)
+        if self.result.failed and (refused := refused_of_failed(proof, self.job.slug, place, bucket)):
+            self.result.problems.append(refused)
         if self.result.rolled_up and (unmet := unmet_of(config, self.job, bucket)):
             self.result.problems.append(unmet)
         open_windows = table_state(instance, names, self.job.grid.keys).why_open

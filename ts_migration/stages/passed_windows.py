@@ -1,4 +1,4 @@
-"""What is said of windows that passed every check and are not proven: how many, what was kept out, where it lies."""
+"""What is said of windows from which something was kept out: how many, what, where it lies."""
 
 import shlex
 
@@ -37,17 +37,39 @@ def passed_windows(proof: TableProof, slug: str, place: TablePlace, bucket: Expo
         parts.append(f"{rows} quarantined ({_reasons(first, own.quarantine, bucket)})")
         parts.append(f"those of the first such window, {first.key}, are in {bucket.uri(own.quarantine)}")
     if refused:
-        first = next(one for one in passed if one.refused)
-        own = place.window(first.key)
-        lines = f"{refused:,} line{'s' if refused > 1 else ''}"
-        parts.append(f"{lines} refused by InfluxDB ({_refused(own.refused, bucket)})")
-        parts.append(f"those of the first such window, {first.key}, are in {bucket.uri(own.refused)}")
+        parts += _refused_of(passed, place, bucket)
     if quarantined or refused:
         parts.append(f"all of them: `ts-migration quarantine show {shlex.quote(slug)}`")
     if not quarantined and not refused:
         parts.append(f"window {passed[0].key}: {passed[0].reason.removeprefix('passed, not proven: ')}")
     parts.append(f'where that may count: `ts-migration accept {shlex.quote(slug)} --reason "…"`')
     return "; ".join(parts)
+
+
+def refused_of_failed(proof: TableProof, slug: str, place: TablePlace, bucket: ExportBucket) -> str:
+    """One message for the lines that InfluxDB refused of windows that failed their checks, "" where there is none.
+
+    A field of another type fails the schema check as well, which does not tell what became of its points. Arguments as
+    of `passed_windows`.
+    """
+    failed = [window for window in proof.windows if window.status is WindowStatus.FAILED and window.refused]
+    if not failed:
+        return ""
+    count = "1 window that failed its checks" if len(failed) == 1 else f"{len(failed):,} windows that failed"
+    show = f"all of them: `ts-migration quarantine show {shlex.quote(slug)}`"
+    return f"of {count}: " + "; ".join([*_refused_of(failed, place, bucket), show])
+
+
+def _refused_of(windows: list[WindowProof], place: TablePlace, bucket: ExportBucket) -> list[str]:
+    """How many lines the server refused, the first of them, and where they lie."""
+    refused = sum(one.refused for one in windows)
+    first = next(one for one in windows if one.refused)
+    own = place.window(first.key)
+    lines = f"{refused:,} line{'s' if refused > 1 else ''}"
+    return [
+        f"{lines} refused by InfluxDB ({_refused(own.refused, bucket)})",
+        f"those of the first such window, {first.key}, are in {bucket.uri(own.refused)}",
+    ]
 
 
 def _refused(key: str, bucket: ExportBucket) -> str:

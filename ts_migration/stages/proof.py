@@ -430,7 +430,7 @@ def reason_of(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
     if failed:
         names = ", ".join(verdict.check for verdict in failed)
         stage = earliest(Stage(verdict.stage) for verdict in failed if verdict.stage)
-        return f"{names} failed" + (f": {blame_text(stage)}" if stage else "")
+        return f"{names} failed" + (f": {blame_text(stage)}" if stage else "") + _refused_beside(manifests)
     if verdicts.status == "proven":
         return "export equals bucket, value by value"
     reasons = [f"{verdict.check} by its tolerance" for verdict in verdicts.verdicts if verdict.severity == "WARN"]
@@ -439,9 +439,15 @@ def reason_of(verdicts: VerdictsManifest, manifests: WindowManifests) -> str:
         reasons.append(f"{rows:,} row{'s' if rows > 1 else ''} quarantined")
     for rule, rows in sorted(manifests.converted.rewritten.items() if manifests.converted else ()):
         reasons.append(f"{rows:,} row{'s' if rows > 1 else ''} rewritten by {rule}")
-    if manifests.loaded and manifests.loaded.refused_lines:
-        reasons.append(f"{manifests.loaded.refused_lines:,} lines refused by the server")
+    if refused := _refused_beside(manifests):
+        reasons.append(refused.removeprefix("; "))
     return "passed, not proven: " + ", ".join(reasons)
+
+
+def _refused_beside(manifests: WindowManifests) -> str:
+    """What else is to be said of a window with refused lines: in one that failed, they may be why."""
+    lines = manifests.loaded.refused_lines if manifests.loaded else 0
+    return f"; {lines:,} line{'s' if lines > 1 else ''} refused by the server" if lines else ""
 
 
 def _read(bucket: ExportBucket, place: TablePlace, window: Window, there: set[str]) -> WindowManifests:

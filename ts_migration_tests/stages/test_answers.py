@@ -18,7 +18,7 @@ from ts_migration.influxdb.retries import RetryPolicy
 from ts_migration.manifests import VerdictsManifest
 from ts_migration.operations.quarantine import entries, quarantine_of, replay_of
 from ts_migration.stages.mending import forget_load
-from ts_migration.stages.passed_windows import passed_windows
+from ts_migration.stages.passed_windows import passed_windows, refused_of_failed
 from ts_migration.stages.proof import proof_of
 from ts_migration.windows import Window
 from ts_migration_tests.influxdb.intercepting import Intercepted, Reply, Script, Write, intercepting
@@ -212,6 +212,24 @@ def test_refused_lines_are_not_named_among_points_that_are_missing(migration: Mi
     (checksum,) = [verdict for verdict in verdicts.verdicts if verdict.check == "checksum"]
     assert checksum.difference == "2 missing, 0 extra, 0 changed values"
     assert all("2023-01-01T00:00:00.000000001Z" in line for line in checksum.evidence if line.startswith("missing"))
+
+
+def test_refused_lines_of_a_window_that_failed_are_named_too(migration: Migration) -> None:
+    """Where a field has another type in the bucket the schema check fails, which does not tell what was refused."""
+    at, job = START + 6 * HOUR + 1, migration.job
+    with behind(migration, refusing(lambda line: line.endswith(f" {at}".encode()), 422)) as (through, _):
+        through.load(policy=QUICK)
+        first = Window(START + 1, START + 2)
+        delete_points(migration.stack.target, job.target_bucket, job.measurement, first, {"plant": "Itaipu, 1"})
+        assert through.check().status == "failed"
+        proof = proof_of(through.config, through.job, through.stack.bucket)
+        told = refused_of_failed(proof, through.job.slug, through.place, through.stack.bucket)
+        kept = gzip.decompress(through.stack.bucket.get(through.own().refused)).splitlines()
+        assert summary(through) == ""
+    (window,) = [window for window in proof.windows if window.status == "failed"]
+    assert window.reason.endswith(" failed: broken by the load; 2 lines refused by the server")
+    assert "of 1 window that failed its checks: 2 lines refused by InfluxDB" in told
+    assert all(json.loads(line)["line"].rsplit(" ", 1)[1] in told for line in kept)
 
 
 def test_a_smaller_batch_size_cuts_what_is_converted_and_not_yet_acknowledged(migration: Migration) -> None:
