@@ -118,12 +118,16 @@ def series_counts(
 
 
 def _written_to_one_field(mapping: Mapping, position: Dictionary[str, int]) -> list[str]:
-    """What is counted too often where one measure_name has two types and `types` makes one field of them."""
+    """What is counted too often where rows of one measure_name have one field from several columns.
+
+    One measure_name has two types, and `types` makes one field of them; or it is that of multi-measure rows, too, which
+    have a column of the field's name. Rows of both kinds then carry it as a tag, so that a series has no other.
+    """
     names: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for name in mapping.measure_names:
         by_field: dict[str, list[int]] = defaultdict(list)
         for field in mapping.fields:
-            if field.measure_names is not None and name in field.measure_names:
+            if field.measure_names is None or name in field.measure_names:
                 by_field[field.field].append(position[field.column])
         for together in by_field.values():
             if len(together) > 1:

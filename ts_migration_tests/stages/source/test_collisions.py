@@ -6,7 +6,7 @@ from ts_migration.errors import Refused
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.table import begin_table
 from ts_migration.timestream.series import series_counts
-from ts_migration_tests.stages.source.tables import Source, day, multi
+from ts_migration_tests.stages.source.tables import Source, day, multi, single
 
 
 def test_rows_that_differ_only_in_a_dropped_dimension_are_refused_with_their_place(source: Source) -> None:
@@ -50,3 +50,15 @@ def test_a_measure_name_is_never_rewritten_and_keeps_rows_apart(source: Source) 
     _, mapping = begin_table(job, source.place, source.schema, source.bucket)
     refuse_collisions(job, source.schema, mapping, [day(1)], source.query)
     assert series_counts(source.query, source.schema, mapping, day(1), job.mapping.rewrite.active).series == 2
+
+
+def test_a_field_that_rows_of_both_kinds_have_in_one_series_is_counted_once(source: Source) -> None:
+    """The bucket has it once: the whole table's check of the cardinality would fail for ever."""
+    both = multi(2, MeasureName="load")
+    source.put(
+        [both, single(5, "load", "DOUBLE", "1", Dimensions=both["Dimensions"]), single(6, "count", "BIGINT", "1")]
+    )
+    job = source.job()
+    _, mapping = begin_table(job, source.place, source.schema, source.bucket)
+    counted = series_counts(source.query, source.schema, mapping, day(1))
+    assert (counted.series, counted.with_fields) == (2, len(both["MeasureValues"]) + 1)
