@@ -114,9 +114,12 @@ def convert_window(
             next_step="run the export of this window again",
         )
     earlier = read_manifest(LineProtocolManifest, bucket, own.manifest(MANIFEST))
-    _refuse_left_points(job, own, window, bucket, earlier)
-    # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
-    bucket.delete(own.manifest(MANIFEST))
+    if earlier is not None and is_loaded(bucket, own, earlier):
+        # It stays until there is a new one: it tells what the bucket holds, and what was kept out of it.
+        _refuse_left_points(job, window, earlier)
+    else:
+        # The old manifest goes first: killed in between, the window must not look converted by half-written parts.
+        bucket.delete(own.manifest(MANIFEST))
     digest = PointDigest(window.start_ns, window.end_ns)
     checks = FrameChecks(export, mapping)
 
@@ -146,16 +149,12 @@ def _set_aside(job: MigrationJob, bucket: ExportBucket, error: Spoiled) -> Spoil
     )
 
 
-def _refuse_left_points(
-    job: MigrationJob, own: WindowPlace, window: Window, bucket: ExportBucket, found: LineProtocolManifest | None
-) -> None:
+def _refuse_left_points(job: MigrationJob, window: Window, found: LineProtocolManifest) -> None:
     """Refuse to take back what a rewrite rule has written to the bucket: those points would stay there.
 
     Raises:
         Refused: a rule that rewrote rows of this window, which are loaded, is not there any more, or is another one.
     """
-    if found is None or not is_loaded(bucket, own, found):
-        return
     rules = job.mapping.rewrite.active
     gone = [rule for rule in found.rewritten if rules.get(rule) != found.rewrite.get(rule)]
     if gone:

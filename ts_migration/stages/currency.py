@@ -33,10 +33,10 @@ def parts_are_there(bucket: ExportBucket, place: WindowPlace, converted: LinePro
     return indexed and all(there.get(part.key) == part.bytes for part in converted.parts)
 
 
-def export_is_usable(bucket: ExportBucket, place: WindowPlace, export: ExportManifest) -> bool:
-    """Whether its files are converted already, or still lie there whole."""
+def export_is_usable(bucket: ExportBucket, place: WindowPlace, export: ExportManifest, rules: dict[str, str]) -> bool:
+    """Whether its files are converted already as the rewrite rules want it, or still lie there whole."""
     converted = read_manifest(LineProtocolManifest, bucket, place.manifest("line_protocol"))
-    if converted is not None and converted.parent == export.digest:
+    if converted is not None and converted.parent == export.digest and converted.follows(rules):
         return conversion_is_usable(bucket, place, converted)
     return files_are_there(bucket, export)
 

@@ -35,7 +35,7 @@ def export_settings(job: MigrationJob) -> str:
 
 def current_export(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
     """The window's manifest where it still stands: same table, same clip, files there or no longer needed."""
-    return _usable(place, window, bucket, _earlier(job, place, window, bucket))
+    return _usable(job, place, window, bucket, _earlier(job, place, window, bucket))
 
 
 def _earlier(job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket) -> ExportManifest | None:
@@ -47,11 +47,12 @@ def _earlier(job: MigrationJob, place: TablePlace, window: Window, bucket: Expor
 
 
 def _usable(
-    place: TablePlace, window: Window, bucket: ExportBucket, found: ExportManifest | None
+    job: MigrationJob, place: TablePlace, window: Window, bucket: ExportBucket, found: ExportManifest | None
 ) -> ExportManifest | None:
     """The manifest where it is of the whole window, and its files are there or no longer needed."""
     whole = found is not None and found.window == window_range(window)
-    return found if found and whole and export_is_usable(bucket, place.window(window.key), found) else None
+    rules = job.mapping.rewrite.active
+    return found if found and whole and export_is_usable(bucket, place.window(window.key), found, rules) else None
 
 
 def export_window(
@@ -118,7 +119,7 @@ def export_group(
         earlier = dict(
             zip(windows, pool.map(lambda window: _earlier(job, place, window, bucket), windows), strict=True)
         )
-        standing = pool.map(lambda window: _usable(place, window, bucket, earlier[window]), windows)
+        standing = pool.map(lambda window: _usable(job, place, window, bucket, earlier[window]), windows)
         done = {window.key: manifest for window, manifest in zip(windows, standing, strict=True)}
         before = {window.key: manifest for window, manifest in earlier.items()}
         missing = [window for window in windows if done[window.key] is None]

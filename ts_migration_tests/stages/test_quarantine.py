@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ts_migration.config import RewriteRules
-from ts_migration.errors import Refused
+from ts_migration.errors import Missing, Refused
 from ts_migration.influxdb import reader
 from ts_migration.operations.quarantine import entries, quarantine_of, replay_of, rule_for
 from ts_migration.stages.proof import WindowStatus, proof_of
@@ -88,6 +88,18 @@ def test_rules_that_change_make_only_windows_with_such_rows_outdated_and_running
     assert "Itaipu" in plants(changed)
 
 
+def test_a_rule_that_is_added_after_the_cleanup_has_the_window_exported_again(spoiled: Migration) -> None:
+    """What was loaded needs its files no more, until its quarantined rows are tried again."""
+    spoiled.run()
+    bucket, own = spoiled.stack.bucket, spoiled.own()
+    exported = bucket.get(own.manifest("export"))
+    bucket.delete_prefix(spoiled.place.bulk)
+    assert spoiled.run().status == "passed"
+    assert bucket.get(own.manifest("export")) == exported, "with the same rules nothing is left to do"
+    assert ruled(spoiled, trailing_backslash="drop").run().status == "passed"
+    assert "Itaipu" in plants(spoiled)
+
+
 def test_a_rule_that_has_written_points_is_not_taken_back_in_silence(spoiled: Migration) -> None:
     """Its points have a name that the source does not have: they would stay beside the quarantined rows."""
     both = ruled(spoiled, trailing_backslash="drop", newline_in_tag="space")
@@ -99,6 +111,25 @@ def test_a_rule_that_has_written_points_is_not_taken_back_in_silence(spoiled: Mi
     assert (
         ruled(both, trailing_backslash="drop", newline_in_tag="space", float_not_finite="drop").run().status == "passed"
     )
+
+
+def test_what_was_kept_out_is_known_while_another_conversion_of_a_loaded_window_does_not_come_to_its_end(
+    spoiled: Migration,
+) -> None:
+    """Lost with it, nothing would seem to be kept out, and rules that have written points could be taken back."""
+    dropping = ruled(spoiled, trailing_backslash="drop")
+    dropping.run()
+    both = ruled(spoiled, trailing_backslash="drop", newline_in_tag="space")
+    spoiled.stack.bucket.delete_prefix(spoiled.place.bulk)
+    with pytest.raises(Missing):
+        both.convert()
+    (one,) = quarantine_of(both.config, both.job, both.stack.bucket)
+    assert (one.rows, one.rewritten) == (1, {"trailing_backslash": 2})
+    assert replay_of([one]).windows == (one.key,)
+    with pytest.raises(Refused, match="trailing_backslash: drop"):
+        spoiled.convert()
+    assert both.run().status == "passed"
+    assert proof(both).rewritten == {"newline_in_tag": 1, "trailing_backslash": 2}
 
 
 def test_a_measure_name_is_never_rewritten(stack: Stack) -> None:
