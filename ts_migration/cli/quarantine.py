@@ -9,6 +9,7 @@ from ts_migration.cli.work import ConfigOption, OnlyOption, ParallelJobsOption, 
 from ts_migration.errors import ExitCode
 
 if TYPE_CHECKING:
+    from ts_migration.config import MigrationJob
     from ts_migration.objects import ExportBucket
     from ts_migration.operations.quarantine import Entry, Replay
 
@@ -31,7 +32,7 @@ def list_(config: ConfigOption = None, only: OnlyOption = None, region: RegionOp
     jobs = [work.config.job(only)] if only else list(work.config.migration_jobs)
     found = [(job, one) for job in jobs for one in quarantine_of(work.config, job, bucket)]
     if not found:
-        say("nothing was kept out")
+        _tell_nothing(work, jobs, bucket)
         return
     table(
         ["job", "window", "rows", "lines refused", "rewritten", "reasons", "kept in"],
@@ -71,7 +72,7 @@ def show(
     if total > limit:
         note(f"{total - limit:,} more: --limit {total}")
     if not total:
-        say("nothing was kept out")
+        _tell_nothing(work, [found], bucket, window)
 
 
 @app.command(epilog="Example: ts-migration quarantine replay load-data-migration")
@@ -90,12 +91,16 @@ def replay(
     from ts_migration.operations.quarantine import quarantine_of, replay_of
 
     found = work.config.job(job)
-    kept = quarantine_of(work.config, found, _bucket(work, region), window)
+    bucket = _bucket(work, region)
+    kept = quarantine_of(work.config, found, bucket, window)
     what = replay_of(kept)
     _tell(what, found.slug)
     if not what.windows:
         left = any(one.rows for one in kept)
-        say("nothing to try again" if left else "nothing was kept out")
+        if left:
+            say("nothing to try again")
+        else:
+            _tell_nothing(work, [found], bucket, window)
         raise typer.Exit(ExitCode.FAILED if left else ExitCode.OK)
     from ts_migration.cli.execute import Selection, run
 
@@ -109,6 +114,15 @@ def _bucket(work: Work, region: str | None) -> "ExportBucket":
 
     work.environment.require("s3_export_bucket")
     return ExportBucket(client("s3", region), work.environment.s3_export_bucket)
+
+
+def _tell_nothing(work: Work, jobs: "list[MigrationJob]", bucket: "ExportBucket", window: str | None = None) -> None:
+    """That nothing was kept out, as far as it is known: a window tells it once it is converted."""
+    from ts_migration.operations.quarantine import unconverted
+
+    open_ = sum(unconverted(work.config, job, bucket, window) for job in jobs)
+    windows = "1 window is" if open_ == 1 else f"{open_:,} windows are"
+    say("nothing was kept out" + (f" so far; {windows} not converted: ts-migration execute" if open_ else ""))
 
 
 def _show(entry: "Entry", as_json: bool) -> None:

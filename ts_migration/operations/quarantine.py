@@ -16,6 +16,9 @@ from ts_migration.line_protocol.rewrites import RULE_OF
 from ts_migration.objects import ExportBucket
 from ts_migration.stages.proof import WindowProof, WindowStatus, proof_of
 
+_CONVERSION = "line_protocol"
+"""Stage that tells what is kept out."""
+
 
 @dataclass(frozen=True)
 class WindowQuarantine:
@@ -101,6 +104,18 @@ def quarantine_of(
             )
         )
     return found
+
+
+def unconverted(config: MigrationConfig, job: MigrationJob, bucket: ExportBucket, window: str | None = None) -> int:
+    """Windows of a job that are not converted: what they will keep out is not known.
+
+    Raises:
+        Missing: the job has no such window.
+    """
+    if window is not None:
+        job.grid.between(window, window)
+    windows = proof_of(config, job, bucket).windows
+    return sum(window in (None, one.key) and _CONVERSION not in one.seconds for one in windows)
 
 
 def _rules_changed(one: WindowProof) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from ts_migration.config import RewriteRules
 from ts_migration.errors import Missing, Refused
 from ts_migration.influxdb import reader
-from ts_migration.operations.quarantine import entries, quarantine_of, replay_of, rule_for
+from ts_migration.operations.quarantine import entries, quarantine_of, replay_of, rule_for, unconverted
 from ts_migration.stages.proof import WindowStatus, proof_of
 from ts_migration_tests.stages.conftest import Migration, Stack, new_migration, plant_rows
 
@@ -58,6 +58,8 @@ def test_rows_that_cannot_be_said_are_kept_whole_with_their_reasons_and_listed(s
         "tag_holds_line_feed": "newline_in_tag",
     }
     assert replay_of([one]).windows == (), "no rule has changed"
+    asked = (spoiled.config, spoiled.job, spoiled.stack.bucket)
+    assert [unconverted(*asked), unconverted(*asked, "2023-01-01"), unconverted(*asked, "2023-02-01")] == [1, 0, 1]
 
 
 def test_a_rule_writes_the_rows_and_the_window_is_passed_not_proven(spoiled: Migration) -> None:
