@@ -47,16 +47,22 @@ def collisions(
     }
     points = row_count = 0
     examples: list[str] = []
+    shared = _written_to_one_field(mapping)
     for by_measure_name, columns in fields.items():
         if not columns:
             continue
         selected = [f"{tag} AS {name}" for tag, name in zip(tags, names, strict=True)]
         # Fields that are limited to measure names have a key each: rows of different names do not meet there.
         keys = [*names, *(["measure_name"] if by_measure_name else []), '"time"']
-        ordered = sorted(columns)
+        together = shared if by_measure_name else {}
+        ordered = sorted(columns.union(*together))
         counted = [f"{identifier(column)} AS value_{at}" for at, column in enumerate(ordered)]
         inner = f'SELECT "measure_name" AS measure_name, "time", {", ".join([*selected, *counted])}'
-        several = " OR ".join(f"count(value_{at}) > 1" for at in range(len(ordered)))
+        tests = [f"count(value_{at}) > 1" for at, column in enumerate(ordered) if column in columns]
+        for group, measures in together.items():
+            written = " + ".join(f"count(value_{ordered.index(column)})" for column in group)
+            tests.append(f"({written} > 1 AND measure_name IN ({', '.join(map(literal, measures))}))")
+        several = " OR ".join(tests)
         grouped = (
             f"SELECT {', '.join(keys)}, count(*) AS row_count FROM ({inner} FROM {_table(schema)} "
             f"WHERE {in_window(window)}) GROUP BY {', '.join(keys)} HAVING {several}"
@@ -102,13 +108,14 @@ def series_counts(
     inner = ", ".join(['"measure_name" AS measure_name', *tags, *values])
     rows = f"SELECT {inner} FROM {_table(schema)} WHERE {in_window(window)}"
     # A field of one measure_name is a key of its own; other fields are shared by all names of a series.
+    shared = _written_to_one_field(mapping)
     limited = {position[field.column] for field in mapping.fields if field.measure_names is not None}
     keys = [*names, *(["measure_name"] if limited else [])]
     filled = [f"CASE WHEN count(value_{at}) > 0 THEN 1 ELSE 0 END AS filled_{at}" for at in range(len(columns))]
     grouped = f"SELECT {', '.join([*keys, *filled])} FROM ({rows}){_group_by(keys)}"
     counted = [f"max(filled_{at})" for at in range(len(columns)) if at not in limited]
     if limited:
-        twice = _written_to_one_field(mapping, position)
+        twice = [_counted_twice([position[column] for column in group], measures) for group, measures in shared.items()]
         counted.append(f"sum({' - '.join([' + '.join(f'filled_{at}' for at in sorted(limited)), *twice])})")
     summed = ", ".join([*names, f"{' + '.join(counted)} AS fields"])
     by_series = f"SELECT {summed} FROM ({grouped}){_group_by(names)}"
@@ -117,27 +124,29 @@ def series_counts(
     return SeriesCounts(_integer(row["series"]), _integer(row["fields"] or 0))
 
 
-def _written_to_one_field(mapping: Mapping, position: Dictionary[str, int]) -> list[str]:
-    """What is counted too often where rows of one measure_name have one field from several columns.
+def _written_to_one_field(mapping: Mapping) -> dict[tuple[str, ...], list[str]]:
+    """Columns that write to one field in rows of the same measure_name -> the measure names.
 
     One measure_name has two types, and `types` makes one field of them; or it is that of multi-measure rows, too, which
     have a column of the field's name. Rows of both kinds then carry it as a tag, so that a series has no other.
     """
-    names: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    names: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name in mapping.measure_names:
-        by_field: dict[str, list[int]] = defaultdict(list)
+        by_field: dict[str, set[str]] = defaultdict(set)
         for field in mapping.fields:
             if field.measure_names is None or name in field.measure_names:
-                by_field[field.field].append(position[field.column])
+                by_field[field.field].add(field.column)
         for together in by_field.values():
             if len(together) > 1:
                 names[tuple(sorted(together))].append(name)
-    return [
-        f"CASE WHEN measure_name IN ({', '.join(map(literal, measures))}) "
-        f"AND {' + '.join(f'filled_{at}' for at in together)} > 1 "
-        f"THEN {' + '.join(f'filled_{at}' for at in together)} - 1 ELSE 0 END"
-        for together, measures in sorted(names.items())
-    ]
+    return dict(sorted(names.items()))
+
+
+def _counted_twice(positions: Sequence[int], measures: Sequence[str]) -> str:
+    """By how much the columns of one field are counted too often in a series of one of the measure names."""
+    filled = " + ".join(f"filled_{at}" for at in positions)
+    named = ", ".join(map(literal, measures))
+    return f"CASE WHEN measure_name IN ({named}) AND {filled} > 1 THEN {filled} - 1 ELSE 0 END"
 
 
 def distinct_records(query: TimestreamQuery, schema: TableSchema, mapping: Mapping, window: Window) -> int:

@@ -3,6 +3,7 @@
 import pytest
 
 from ts_migration.errors import Refused
+from ts_migration.line_protocol.resolution import resolve
 from ts_migration.stages.collisions import refuse_collisions
 from ts_migration.stages.table import begin_table
 from ts_migration.timestream.series import series_counts
@@ -62,3 +63,18 @@ def test_a_field_that_rows_of_both_kinds_have_in_one_series_is_counted_once(sour
     _, mapping = begin_table(job, source.place, source.schema, source.bucket)
     counted = series_counts(source.query, source.schema, mapping, day(1))
     assert (counted.series, counted.with_fields) == (2, len(both["MeasureValues"]) + 1)
+
+
+def test_rows_that_write_to_one_field_from_two_columns_are_refused_too(source: Source) -> None:
+    """One measure_name with two types of which `types` makes one field: no column is written twice, the field is."""
+
+    def of(key: str) -> list[dict[str, str]]:
+        return [{"Name": key, "Value": "a"}]
+
+    source.put([single(0, "x", "DOUBLE", "1.5", Dimensions=of("p")), single(0, "x", "BIGINT", "2", Dimensions=of("q"))])
+    job = source.job(mapping="{dimensions_as_fields: [p, q], types: {x: float}}")
+    _, mapping = begin_table(job, source.place, source.schema, source.bucket)
+    with pytest.raises(Refused, match=r"2 rows would become 1 points"):
+        refuse_collisions(job, source.schema, mapping, [day(1)], source.query)
+    apart = source.job(mapping="{dimensions_as_fields: [p], types: {x: float}}")
+    refuse_collisions(apart, source.schema, resolve(source.schema, apart.mapping, "t"), [day(1)], source.query)
