@@ -40,7 +40,7 @@ def refuse_collisions(
         found = _collisions(job, schema, mapping, window, query)
         if found.points:
             raise Refused(
-                f"{found.rows:,} rows would become {found.points:,} points, and all but one of each be lost: "
+                f"{found.rows:,} rows would become {found.points:,} points and overwrite each other's values there: "
                 + "; ".join(found.examples),
                 where=f"job {job.job_name!r}, window {window}",
                 allowed="a mapping that keeps rows apart",
