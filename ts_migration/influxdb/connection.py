@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from urllib3.exceptions import (
 )
 
 from ts_migration.errors import ConfigurationError, Inaccessible, MigrationError, Missing, Permanent, Transient
+from ts_migration.influxdb.tls import lasting_refusal
 
 if TYPE_CHECKING:
     from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -83,7 +85,7 @@ class Answer:
             pass
         try:
             return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
 
@@ -173,11 +175,16 @@ class Target:
         try:
             sender, before = self._way
             target = f"{before}{path}?{urllib.parse.urlencode(query)}" if query else f"{before}{path}"
-            return sender.request(
+            response = sender.request(
                 method, target, headers=self._headers(headers), body=body, preload_content=False, redirect=False
             )
         except (HTTPError, LocationParseError, OSError) as error:
             raise self.broken(error) from None
+        if response.status < HTTPStatus.OK:
+            # Python reads on after 100 alone; the answer that is to come would be taken for that of another request.
+            response.close()
+            raise Transient(f"InfluxDB gave an interim answer alone: HTTP {response.status}", where=self.url)
+        return response
 
     def request(
         self,
@@ -204,12 +211,8 @@ class Target:
         while isinstance(getattr(reason, "reason", None), BaseException):
             reason = reason.reason  # type: ignore[attr-defined]
         text = self.clean(f"{type(reason).__name__}: {reason}")
-        if isinstance(reason, SSLError):
-            return Inaccessible(
-                f"the certificate of InfluxDB is not accepted: {text}",
-                where=self.url,
-                next_step="name the private certificate authority in SSL_CERT_FILE, or use the certificate's name",
-            )
+        if isinstance(reason, SSLError) and (refusal := lasting_refusal(reason)):
+            return Inaccessible(f"{refusal.what}: {text}", where=self.url, next_step=refusal.next_step)
         if isinstance(reason, LocationParseError):
             return Inaccessible(f"INFLUXDB_URL cannot be read: {text}", where=self.url)
         if isinstance(reason, NewConnectionError | NameResolutionError | ConnectionRefusedError):

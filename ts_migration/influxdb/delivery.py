@@ -200,7 +200,10 @@ class Delivery:
         named = named_lines(words, lines)
         if not named:
             if not any(sign in words for sign in _LINES_AT_FAULT):
-                raise Inaccessible(f"InfluxDB refused the request: {words[:2000]}", where=self.where)
+                told = words[:2000] or "400, and says nothing"
+                raise Inaccessible(
+                    f"InfluxDB or a proxy refused the request: {told}", where=self.where
+                )
             self._halve(lines, words)
             return
         for index, reason in named.items():

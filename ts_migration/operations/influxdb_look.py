@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from ts_migration.config import Environment
 from ts_migration.errors import MigrationError, Permanent, Transient
 from ts_migration.influxdb.connection import pool_to
+from ts_migration.influxdb.tls import lasting_refusal
 from ts_migration.operations.findings import Finding, accessible, failed
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
@@ -175,13 +176,10 @@ class _Server:
         try:
             answer = self._pool.request(method, url, body=body, headers=headers)
         except (HTTPError, ValueError) as error:
-            if isinstance(getattr(error, "reason", error), SSLError):
-                raise Permanent(
-                    f"the certificate is not accepted, or there is no TLS: {_reason(error)}",
-                    where=self.url,
-                    next_step="name the private certificate authority in SSL_CERT_FILE, or use the certificate's name; "
-                    "a server without TLS has an http:// address",
-                ) from error
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, SSLError) and (refusal := lasting_refusal(reason)):
+                words = f"{refusal.what}: {_reason(error)}"
+                raise Permanent(words, where=self.url, next_step=refusal.next_step) from error
             raise Transient(
                 f"cannot be reached: {_reason(error)}",
                 where=self.url,

@@ -1,5 +1,10 @@
 """The connection: what errors mean and say, proxies and secrets."""
 
+import socket
+import threading
+import time
+from contextlib import ExitStack, suppress
+
 import pytest
 from pydantic import SecretStr
 
@@ -41,6 +46,28 @@ def test_the_token_is_in_no_text() -> None:
     target = Target("http://127.0.0.1:9", "ons", SecretStr(TOKEN))
     answer = Answer(401, {}, f'{{"message":"token {TOKEN} unknown"}}'.encode())
     assert TOKEN not in repr(target) + str(target.error(answer, f"x {TOKEN}".replace(TOKEN, "")))
+
+
+def test_an_interim_answer_is_not_the_last_word_and_what_comes_after_it_answers_no_other_request() -> None:
+    """A write that was never answered would be taken for durable by the 204 of the one before."""
+
+    def serve() -> None:
+        with ExitStack() as connections:
+            for last in (b"204 No Content", b"500 Internal Server Error"):
+                connection = connections.enter_context(listener.accept()[0])
+                connection.recv(1 << 16)
+                if last.startswith(b"204"):
+                    connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                    time.sleep(0.1)
+                with suppress(OSError):
+                    connection.sendall(b"HTTP/1.1 " + last + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        target = Target(f"http://127.0.0.1:{listener.getsockname()[1]}", "ons", SecretStr(TOKEN))
+        with pytest.raises(Transient, match="103"):
+            target.request("POST", "/api/v2/write", body=b"m f=1 1")
+        assert target.request("POST", "/api/v2/write", body=b"m f=2 2").status == 500
 
 
 def test_a_redirect_is_not_followed_and_told() -> None:

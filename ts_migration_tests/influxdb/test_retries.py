@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ts_migration.errors import Permanent, Transient
+from ts_migration.influxdb.connection import Answer
 from ts_migration.influxdb.ledger import runs_of
 from ts_migration.influxdb.retries import LONGEST_DELAY_S, LONGEST_RETRY_AFTER_S, RetryPolicy, retrying
 
@@ -65,3 +66,10 @@ def test_runs_say_the_same_numbers_in_fewer_words(numbers: set[int]) -> None:
     runs = runs_of(numbers)
     assert {number for first, last in runs for number in range(first, last + 1)} == numbers
     assert all(one[1] + 1 < other[0] for one, other in pairwise(runs))
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "Wed, 21 Oct 99999999999999999 07:28:00 GMT", "Oct 99999999999999999999 1"]
+)
+def test_a_retry_after_that_nobody_can_read_asks_for_nothing(text: str) -> None:
+    assert Answer(429, {"Retry-After": text}, b"").retry_after_s is None

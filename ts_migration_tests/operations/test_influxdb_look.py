@@ -44,7 +44,7 @@ def test_a_server_that_speaks_no_tls_is_told_as_such_and_does_not_pass_by_waitin
         (finding,) = look_at_influxdb(environment(server.url.replace("http:", "https:")), ["load"])
 
     assert not finding.ok
-    assert "the certificate is not accepted, or there is no TLS" in finding.detail
+    assert "no TLS that both speak" in finding.detail
     assert "http:// address" in finding.next_step
     assert len(server.requests) == 0
 
