@@ -201,9 +201,7 @@ class Delivery:
         if not named:
             if not any(sign in words for sign in _LINES_AT_FAULT):
                 told = words[:2000] or "400, and says nothing"
-                raise Inaccessible(
-                    f"InfluxDB or a proxy refused the request: {told}", where=self.where
-                )
+                raise Inaccessible(f"InfluxDB or a proxy refused the request: {told}", where=self.where)
             self._halve(lines, words)
             return
         for index, reason in named.items():

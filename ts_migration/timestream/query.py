@@ -37,6 +37,10 @@ class QueryTooLarge(Permanent):
     """The query asks for more memory or time than Timestream gives; a smaller range of time may pass."""
 
 
+class PagesGone(Transient):
+    """The rest of an answer is not to be had any more; the query asked anew gives all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retries:
     """How often and how patiently a transient failure is tried again.
@@ -97,6 +101,7 @@ class TimestreamQuery:
 
         Raises:
             QueryTooLarge, Missing, Permanent, Transient: see the class.
+            PagesGone: a token was refused, which it is after five calls; another call would not change that.
         """
         if len(sql) > MAX_QUERY_CHARS:
             raise Permanent(
@@ -163,6 +168,8 @@ class TimestreamQuery:
                 return _whole(self.client.query(**request), self.where)
             except (ClientError, BotoCoreError, Transient, KeyError) as error:
                 mapped = self._mapped(error, sql)
+                if "NextToken" in request and type(mapped) is Permanent and _is_refusal(error):
+                    raise PagesGone(mapped.what, where=self.where) from error
                 if not isinstance(mapped, Transient):
                     raise mapped from error
                 if retry >= self.retries.attempts:
@@ -183,6 +190,11 @@ class TimestreamQuery:
         except (ClientError, BotoCoreError):
             # The query may have ended meanwhile; the reason for leaving it is the error the caller should see.
             return
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Of a page whose query was taken: a token lasts for 5 calls or an hour (facts of Timestream, section 3)."""
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ValidationException"
 
 
 def _whole(answer: Any, where: str) -> Any:

@@ -25,7 +25,7 @@ from ts_migration.timestream.parquet_footer import (
     footer_bytes,
     require_footer,
 )
-from ts_migration.timestream.query import Page, QueryTooLarge, TimestreamQuery
+from ts_migration.timestream.query import Page, PagesGone, QueryTooLarge, TimestreamQuery
 from ts_migration.timestream.quoting import identifier, in_any, in_window, literal, moment, table_name
 from ts_migration.timestream.schema import Column, TableSchema
 from ts_migration.windows import NS_PER_S, Window
@@ -238,11 +238,16 @@ class Unloader:
         """Start one UNLOAD, follow it to its end and check what it left behind."""
         self.pace.wait()
         query_id, answer = "", []
-        for page in self.query.pages(sql):
-            query_id = page.query_id
-            answer += [dict(zip((column.name for column in page.columns), row, strict=True)) for row in page.rows]
-            if self.on_page:
-                self.on_page(page)
+        try:
+            for page in self.query.pages(sql):
+                query_id = page.query_id
+                answer += [dict(zip((column.name for column in page.columns), row, strict=True)) for row in page.rows]
+                if self.on_page:
+                    self.on_page(page)
+        except PagesGone as error:
+            raise IncompleteUnload(
+                f"the end of UNLOAD {query_id} is not known: {error.what}", where=error.where
+            ) from error
         if len(answer) != 1 or not isinstance(answer[0].get("rows"), int):
             raise IncompleteUnload(f"UNLOAD {query_id} ended without its result row", where=self.query.where)
         rows, uri = answer[0]["rows"], answer[0].get("manifestFile")

@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from ts_migration.errors import Inaccessible, Missing, Permanent, Transient
 from ts_migration.timestream.query import (
     MAX_QUERY_CHARS,
+    PagesGone,
     QueryTooLarge,
     Retries,
     TimestreamQuery,
@@ -47,6 +48,23 @@ def test_a_lost_first_answer_is_asked_again_under_the_same_client_token() -> Non
     tokens = {request["ClientToken"] for request in client.asked}
     assert len(tokens) == 1 and 32 <= len(tokens.pop()) <= 128
     assert len(pauses) == 2 and 0 <= pauses[0] <= 2 and 0 <= pauses[1] <= 4
+
+
+def test_a_token_that_is_used_up_ends_the_answer_and_the_query_may_be_asked_anew() -> None:
+    """A token is good for five calls: answers that are lost as often end in a refusal that says nothing of the query."""
+    used_up = aws("ValidationException", "Invalid pagination token.")
+    one, client, _ = query(page({"n": "BIGINT"}, ["1"], token="a"), THROTTLED, used_up)
+    with pytest.raises(PagesGone, match="Invalid pagination token") as gone:
+        list(one.rows("SELECT n"))
+    assert not gone.value.exhausted
+    assert len(client.asked) == 3
+    assert client.cancelled == ["Q1"]
+
+
+def test_a_query_that_needs_too_much_says_so_on_a_later_page_too() -> None:
+    one, _, _ = query(page({"n": "BIGINT"}, token="a"), aws("ValidationException", "Query timed out"))
+    with pytest.raises(QueryTooLarge):
+        list(one.rows("SELECT n"))
 
 
 def test_two_queries_have_two_client_tokens() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from ts_migration.errors import Permanent
 from ts_migration.objects import ExportBucket
+from ts_migration.timestream.query import TimestreamQuery
 from ts_migration.timestream.schema import Column, ColumnRole, ColumnType, Measure, TableSchema
 from ts_migration.timestream.unload import (
     IncompleteUnload,
     Pace,
+    Unloader,
     UnloadOptions,
     group_sql,
     manifest_files,
@@ -21,6 +23,7 @@ from ts_migration.timestream.unload import (
 )
 from ts_migration.windows import Window
 from ts_migration_tests.shared_material import shared
+from ts_migration_tests.timestream.scripted import ScriptedClient, aws, page
 
 SCHEMA = TableSchema(
     "my.db",
@@ -115,6 +118,26 @@ def test_a_manifest_that_is_broken_or_does_not_add_up_is_no_success(body: bytes)
 def test_a_file_in_another_bucket_is_refused() -> None:
     with pytest.raises(Permanent, match="does not lie in the export bucket"):
         manifest_files(manifest([("s3://elsewhere/x", 10, 1)]), "m", bucket())
+
+
+def test_an_unload_whose_end_cannot_be_read_any_more_is_made_again_in_a_fresh_folder() -> None:
+    """Whether it had ended is not known: its token was refused. Its folder is never taken for an export."""
+    result = {"rows": "BIGINT", "metadataFile": "VARCHAR", "manifestFile": "VARCHAR"}
+    client = ScriptedClient(
+        page(result, token="a"),
+        aws("ValidationException", "Invalid pagination token."),
+        page(result, ["0", None, None], query_id="Q2"),
+        page({"_col0": "BIGINT"}, ["0"]),
+    )
+    query = TimestreamQuery(client, sleep=lambda _: None)  # type: ignore[arg-type]
+    folders = iter(["first/", "second/"])
+
+    done = Unloader(query, bucket(), SCHEMA, pace=Pace(0.0)).window(Window(0, 5, "a"), lambda: next(folders))
+
+    assert (done.files, done.queries) == ((), ("Q2",))
+    assert client.cancelled == ["Q1"]
+    assert ["first/" in request["QueryString"] for request in client.asked] == [True, True, False, False]
+    assert "second/" in client.asked[2]["QueryString"]
 
 
 def test_starts_are_kept_apart_over_all_threads() -> None:
