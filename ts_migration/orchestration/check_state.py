@@ -35,6 +35,13 @@ class TableState:
     rolled_up: bool = False
     revoked: int = 0
     """Which evaluation took the roll-up back, if that is the newest one: it has to be made again."""
+    refuted: frozenset[str] = frozenset()
+    """A check of what the window holds now failed."""
+
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """Failed windows that were not loaded, or not since: no check has spoken against what they hold."""
+        return self.failed - (self.materialized & self.refuted)
 
     @property
     def complete(self) -> bool:
@@ -86,9 +93,18 @@ def table_state(instance: dg.DagsterInstance, names: TableNames, keys: Sequence[
     green = frozenset(key for key in materialized - outdated if passed.get(key, set()) >= required)
     revoked = table_check(instance, names).revoked
     rolled_up = not revoked and is_materialized(instance, names.migrated, since=newest)
+    refuted = frozenset(failed)
     failed |= failed_attempts(instance, names) - green
     return TableState(
-        tuple(keys), materialized, green, frozenset(failed) & frozenset(keys), outdated, newest, rolled_up, revoked
+        tuple(keys),
+        materialized,
+        green,
+        frozenset(failed) & frozenset(keys),
+        outdated,
+        newest,
+        rolled_up,
+        revoked,
+        refuted,
     )
 
 

@@ -47,7 +47,7 @@ class JobStatus:
     newest_id: str = ""
     newest_command: str = ""
     not_loaded: tuple[str, ...] = ()
-    """Failed windows that are not in the bucket: their export, conversion or load failed, and no check has spoken."""
+    """Failed windows whose export, conversion, load or reading failed, and no check has spoken of what they hold."""
 
     @property
     def next_steps(self) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def _status(
         materialized=len(state.materialized),
         green=len(state.green),
         failed=tuple(sorted(state.failed)),
-        not_loaded=tuple(sorted(state.failed - state.materialized)),
+        not_loaded=tuple(sorted(state.unfinished)),
         running=running_windows(instance, names),
         rolled_up=state.rolled_up,
         revoked=bool(state.revoked),

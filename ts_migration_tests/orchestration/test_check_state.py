@@ -1,5 +1,7 @@
 """What Dagster's event log says of windows that were taken back: they are not materialised until they are again."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
@@ -83,6 +85,15 @@ def test_a_window_that_failed_in_any_stage_has_failed_until_it_is_tried_again(in
 
     attempt(instance, "2023-01-01")
     assert not table_state(instance, NAMES, DAYS.get_partition_keys()).failed
+
+
+def test_a_window_that_was_loaded_once_and_could_not_be_loaded_again_is_not_for_a_repair(instance):
+    """A load into another bucket was refused: `repair` would say that this is for `execute`."""
+    attempt(instance, "2023-01-01")
+    attempt(instance, "2023-01-01", breaks="influxdb_bucket")
+    state = table_state(instance, NAMES, DAYS.get_partition_keys())
+    assert state.materialized == state.failed == state.unfinished == {"2023-01-01"}
+    assert not replace(state, refuted=state.failed).unfinished
 
 
 def test_a_window_whose_failed_attempt_was_taken_back_by_a_reset_has_not_failed(instance):
