@@ -6,15 +6,12 @@ affair of `writer`.
 """
 
 import re
-from typing import TYPE_CHECKING
 
 from ts_migration.errors import Inaccessible, Permanent, Transient
 from ts_migration.influxdb.bodies import Body, RefusedLine, cuts, gzipped, joined, lines_of
 from ts_migration.influxdb.connection import Answer, TimedOut
 from ts_migration.influxdb.lines import named_lines
-
-if TYPE_CHECKING:
-    from ts_migration.influxdb.writer import Writer
+from ts_migration.influxdb.write_requests import WriteRequests
 
 MOST_REFUSED_LINES = 100
 """Refused lines of one body above which it is not the lines but the mapping."""
@@ -48,19 +45,19 @@ class Delivery:
     """One body: whole at first, in parts where it is larger than wanted or the server refuses some of its lines.
 
     Args:
-        writer: sends requests.
+        requests: sends them.
         body: what is sent.
         sent_at: when a place for it was taken, see `concurrency.Level`.
     """
 
-    def __init__(self, writer: "Writer", body: Body, sent_at: float) -> None:
-        self.writer = writer
+    def __init__(self, requests: WriteRequests, body: Body, sent_at: float) -> None:
+        self.requests = requests
         self.body = body
-        self.where = f"{writer.target.url}, bucket {writer.bucket}, request {body.number}"
+        self.where = f"{requests.target.url}, bucket {requests.bucket}, request {body.number}"
         self.refused: list[RefusedLine] = []
         self.sent_bytes = 0
         self._sent_at = sent_at
-        self._attempts = writer.policy.attempts
+        self._attempts = requests.policy.attempts
         self._control: bytes | None = None
         self._suspects: list[tuple[bytes, Transient]] = []
 
@@ -71,10 +68,10 @@ class Delivery:
             Permanent: the configuration, the bucket's retention or the mapping is wrong.
             Transient: the server did not answer after all retries.
         """
-        most = self.writer.batch_lines
+        most = self.requests.batch_lines
         if most is not None and self.body.lines > most:
             for portion in cuts(lines_of(self.body.text(), self.body.lines), most):
-                self._lines(portion, compress=self.writer.compressed)
+                self._lines(portion, compress=self.requests.compressed)
         else:
             self._whole()
         suspects, self._suspects = self._suspects, []
@@ -86,7 +83,7 @@ class Delivery:
 
     def _whole(self) -> None:
         """Send the body as it is."""
-        compressed = self.writer.compressed
+        compressed = self.requests.compressed
         content = self.body.gzipped if compressed else self.body.text()
         answer, failure = self._send(content, compressed=compressed)
         if answer is None or answer.status != 204:
@@ -110,27 +107,27 @@ class Delivery:
             Permanent: 401, 403, 404 and the like: no line is at fault.
             Transient: the server is overloaded or away (429, 502 to 504), which says nothing about the lines either.
         """
-        writer = self.writer
+        requests = self.requests
         waited = 0.0
         for retry in range(self._attempts + 1):
             status = 0
             try:
-                answer = writer.post(content, gzipped=compressed)
+                answer = requests.post(content, gzipped=compressed)
                 status = answer.status
                 if status in _DECIDED:
                     self.sent_bytes += len(content)
                     return answer, None
-                error = writer.target.error(answer, "the write was refused")
+                error = requests.target.error(answer, "the write was refused")
                 if not isinstance(error, Transient):
                     raise error
                 failure = error
             except Transient as error:
                 failure = error
             if _is_crowded(status, failure):
-                writer.level.overloaded(self._sent_at)
+                requests.level.overloaded(self._sent_at)
             if retry < self._attempts:
-                waited += writer.pause(retry, failure, waited)
-                self._sent_at = writer.clock()
+                waited += requests.pause(retry, failure, waited)
+                self._sent_at = requests.clock()
         failure.exhausted = True
         if status in _AWAY:
             raise failure
@@ -142,7 +139,7 @@ class Delivery:
             assert failure is not None  # noqa: S101 - _send returns one of the two
             self._suspect(lines, failure)
             return
-        words = self.writer.target.clean(answer.message)
+        words = self.requests.target.clean(answer.message)
         if answer.status != 413 and _BEYOND_RETENTION.search(words):
             raise Permanent(
                 f"points lie beyond the bucket's retention and were dropped: {words[:500]}",
@@ -166,7 +163,7 @@ class Delivery:
         if len(lines) == 1:
             self._convict(lines[0], failure)
             return
-        if not self.writer.healthy():
+        if not self.requests.healthy():
             raise failure
         self._attempts = min(self._attempts, 1)
         self._halve(lines, failure.what)
@@ -183,9 +180,9 @@ class Delivery:
                 raise failure
         else:
             for _ in range(_TRIALS):
-                if not self.writer.takes(control):
+                if not self.requests.takes(control):
                     raise failure
-                if self.writer.takes(line):
+                if self.requests.takes(line):
                     return
             self._refuse(line, failure.what)
 
@@ -193,7 +190,7 @@ class Delivery:
         """A line of this body that is durable, else the text of another body that is; None where nothing has passed."""
         if self._control is not None:
             return self._control
-        return None if self.writer.latest is None else self.writer.latest.text()
+        return None if self.requests.latest is None else self.requests.latest.text()
 
     def _refuse_named(self, lines: list[bytes], words: str) -> None:
         """A 400 wrote nothing and names its lines: refuse those, send the rest. One that names none is looked for."""

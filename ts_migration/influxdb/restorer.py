@@ -14,7 +14,7 @@ from ts_migration.influxdb.bodies import Delivered
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.restoring import send_file
 from ts_migration.influxdb.retries import RetryPolicy, retrying
-from ts_migration.influxdb.writer import WriteCounts
+from ts_migration.influxdb.write_requests import WriteCounts
 
 CONNECTIONS = 2
 """Files in flight unless the job says otherwise: one is decoded while another is sent."""
