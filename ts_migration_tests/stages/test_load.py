@@ -10,7 +10,7 @@ from ts_migration.errors import Missing, Permanent, Refused, Spoiled
 from ts_migration.influxdb import reader
 from ts_migration.influxdb.buckets import ensure
 from ts_migration.influxdb.ledger import Ledger, read_intent
-from ts_migration.influxdb.writer import Writer
+from ts_migration.influxdb.write_requests import WriteRequests
 from ts_migration.objects import ExportBucket
 from ts_migration_tests.stages.conftest import Migration
 
@@ -74,12 +74,12 @@ def test_a_load_that_fails_for_another_reason_keeps_its_files_and_reads_them_onc
         opened.append(key)
         return read(self, key, offset, length)
 
-    def forbidden(self: Writer, content: bytes, *, gzipped: bool):
+    def forbidden(self: WriteRequests, content: bytes, *, gzipped: bool):
         raise Permanent("401: unauthorized")
 
     monkeypatch.setattr(ExportBucket, "open", counted)
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "post", forbidden)
+        patch.setattr(WriteRequests, "post", forbidden)
         with pytest.raises(Permanent, match="401: unauthorized"):
             migration.load()
 
@@ -118,20 +118,20 @@ def test_a_load_that_was_interrupted_goes_on_with_what_is_not_acknowledged(
 ) -> None:
     migration.export()
     converted = migration.convert()
-    post = Writer.post
+    post = WriteRequests.post
     sent = 0
 
-    def fail_later(self: Writer, content: bytes, *, gzipped: bool):
+    def fail_later(self: WriteRequests, content: bytes, *, gzipped: bool):
         nonlocal sent
         sent += 1
         if sent > 3:
             raise Permanent("the power went out")
         return post(self, content, gzipped=gzipped)
 
-    monkeypatch.setattr(Writer, "post", fail_later)
+    monkeypatch.setattr(WriteRequests, "post", fail_later)
     with pytest.raises(Permanent, match="power"):
         migration.load()
-    monkeypatch.setattr(Writer, "post", post)
+    monkeypatch.setattr(WriteRequests, "post", post)
     assert 0 < sum(counts(migration).values()) < sum(converted.values.values())
     loaded = migration.load()
     assert loaded.resumed_members == 3
@@ -144,16 +144,16 @@ def test_a_load_that_was_killed_before_it_wrote_its_ledger_is_not_refused_its_ow
 ) -> None:
     migration.export()
     converted = migration.convert()
-    post, sent = Writer.post, []
+    post, sent = WriteRequests.post, []
 
-    def die_later(self: Writer, content: bytes, *, gzipped: bool):
+    def die_later(self: WriteRequests, content: bytes, *, gzipped: bool):
         sent.append(1)
         if len(sent) > 2:
             raise Permanent("killed")
         return post(self, content, gzipped=gzipped)
 
     with monkeypatch.context() as killed:
-        killed.setattr(Writer, "post", die_later)
+        killed.setattr(WriteRequests, "post", die_later)
         killed.setattr(Ledger, "write", lambda self: None)
         with pytest.raises(Permanent, match="killed"):
             migration.load()
@@ -206,15 +206,15 @@ def test_lines_that_the_server_refuses_are_kept_with_its_words(
 
     migration.export()
     converted = migration.convert()
-    post = Writer.post
+    post = WriteRequests.post
 
-    def picky(self: Writer, content: bytes, *, gzipped: bool):
+    def picky(self: WriteRequests, content: bytes, *, gzipped: bool):
         text = gzip.decompress(content) if gzipped else content
         if b"load_mw=-29.714285714285715" in text:
             return Answer(422, {}, b'{"message":"partial write: not today dropped=1"}')
         return post(self, content, gzipped=gzipped)
 
-    monkeypatch.setattr(Writer, "post", picky)
+    monkeypatch.setattr(WriteRequests, "post", picky)
     loaded = migration.load()
     assert loaded.refused_lines == 1
     assert loaded.points == converted.points - 1

@@ -107,11 +107,11 @@ def test_a_value_of_the_jobs_that_somebody_changed_goes_with_its_point(migration
 
 
 def test_a_load_that_was_cut_short_is_rolled_back_too(migration, monkeypatch):
-    from ts_migration.influxdb.writer import Writer
+    from ts_migration.influxdb.write_requests import WriteRequests
 
-    post, sent = Writer.post, []
+    post, sent = WriteRequests.post, []
 
-    def fail_later(self: Writer, content: bytes, *, gzipped: bool):
+    def fail_later(self: WriteRequests, content: bytes, *, gzipped: bool):
         sent.append(1)
         if len(sent) > 3:
             raise Permanent("the power went out")
@@ -120,7 +120,7 @@ def test_a_load_that_was_cut_short_is_rolled_back_too(migration, monkeypatch):
     migration.export()
     migration.convert()
     with monkeypatch.context() as cut, pytest.raises(Permanent, match="power"):
-        cut.setattr(Writer, "post", fail_later)
+        cut.setattr(WriteRequests, "post", fail_later)
         migration.load()
     assert held(migration).values
     write(migration, SINCE)
