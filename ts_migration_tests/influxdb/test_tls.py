@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from pydantic import SecretStr
@@ -26,7 +26,9 @@ def server_that_answers_a_handshake_with(content: bytes) -> Iterator[Target]:
         with connection:
             connection.recv(1 << 16)
             connection.sendall(content)
-            connection.shutdown(socket.SHUT_RDWR)
+            # The client may have closed first.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, daemon=True)
