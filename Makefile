@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG := scripts/migration_config.yaml
+# Tests start hundreds of commands: each would compile the program anew where a machine forbids to keep that.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test lint types format conformance bench bench-long clean install
 
