@@ -35,10 +35,10 @@ class WriteRequests:
     Attributes:
         target: the server.
         bucket: name of the bucket.
-        level: how many are in flight.
+        connections: requests in flight at a time; None finds the number that brings most, see `concurrency`.
         policy: how often and when a request that failed is repeated.
-        batch_lines: most lines of a request; None for any number.
-        compressed: False sends text instead of gzip.
+        batch_lines: a body with more lines is cut into several requests; None sends every body whole.
+        compressed: False sends text instead of gzip: on a fast network inflating costs the server more than it saves.
         chance: of the jitter.
         clock: monotonic seconds.
         latest: a body that is durable without a line refused: what the server takes, to tell bad lines from a bad
@@ -48,7 +48,7 @@ class WriteRequests:
 
     target: Target
     bucket: str
-    level: Level
+    connections: int | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     batch_lines: int | None = None
     compressed: bool = True
@@ -61,6 +61,7 @@ class WriteRequests:
     def __post_init__(self) -> None:
         query = {"org": self.target.org, "bucket": self.bucket, "precision": "ns"}
         self._path = "/api/v2/write?" + urlencode(query)
+        self.level = Level(self.connections, self.clock)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 

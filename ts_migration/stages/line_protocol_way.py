@@ -14,6 +14,7 @@ from ts_migration.influxdb.buckets import BucketInfo, ensure
 from ts_migration.influxdb.connection import Target
 from ts_migration.influxdb.ledger import Ledger
 from ts_migration.influxdb.retries import RetryPolicy
+from ts_migration.influxdb.write_requests import WriteRequests
 from ts_migration.influxdb.writer import Writer
 from ts_migration.line_protocol.encoder import Encoded, encode
 from ts_migration.line_protocol.files import INDEX_NAME, PartsWriter, check_part, members_of, read_members
@@ -112,18 +113,18 @@ class _Members:
         self.load = load
         self.members = members
         self.lines: Sequence[int] = [member.lines for member in members]
-        self.writer: Writer | None = None
+        self.requests: WriteRequests | None = None
 
     @property
     def sent_bytes(self) -> int:
-        return self.writer.counts.bytes if self.writer else 0
+        return self.requests.counts.bytes if self.requests else 0
 
     def send(
         self, numbers: Sequence[int], ledger: Ledger, on_delivered: Callable[[Delivered], None], *, held: bool
     ) -> Sent:
         """A member with more lines than the job's batch_size now says is sent by several requests."""
         job, policy = self.load.job, self.load.policy
-        writer = self.writer = Writer(
+        requests = self.requests = WriteRequests(
             self.load.target,
             job.target_bucket,
             job.write_connections,
@@ -132,9 +133,9 @@ class _Members:
             compressed=job.compression is not None,
         )
         waiting = [(number, self.members[number]) for number in numbers]
-        writer.write(_bodies(self.load.bucket, waiting, policy), on_delivered)
-        counts = writer.counts
-        return Sent(counts.bytes, counts.requests, counts.retries, writer.level.highest)
+        Writer(requests).write(_bodies(self.load.bucket, waiting, policy), on_delivered)
+        counts = requests.counts
+        return Sent(counts.bytes, counts.requests, counts.retries, requests.level.highest)
 
 
 def _bodies(bucket: ExportBucket, waiting: Sequence[tuple[int, Member]], policy: RetryPolicy) -> Iterator[Body]:

@@ -11,6 +11,7 @@ from ts_migration.influxdb.bodies import Body, Delivered
 from ts_migration.influxdb.delivery import MOST_REFUSED_LINES
 from ts_migration.influxdb.lines import named_lines, split_lines
 from ts_migration.influxdb.retries import RetryPolicy
+from ts_migration.influxdb.write_requests import WriteRequests
 from ts_migration.influxdb.writer import Writer
 from ts_migration_tests.influxdb.scripted import TOKEN, Reply, Request, Scripted, scripted
 
@@ -23,7 +24,7 @@ def body_of(*lines: str, number: int = 0) -> Body:
 
 def write(server: Scripted, *bodies: Body, policy: RetryPolicy = QUICK, connections: int = 2) -> list[Delivered]:
     delivered: list[Delivered] = []
-    Writer(server.target, "b", connections, policy).write(iter(bodies), delivered.append)
+    Writer(WriteRequests(server.target, "b", connections, policy)).write(iter(bodies), delivered.append)
     return delivered
 
 
@@ -253,7 +254,7 @@ def test_bodies_in_flight_stay_within_twice_the_connections() -> None:
         ahead = max(ahead, taken - len(delivered))
 
     with scripted(answer) as server:
-        Writer(server.target, "b", 3, QUICK).write(bodies(), on_delivered)
+        Writer(WriteRequests(server.target, "b", 3, QUICK)).write(bodies(), on_delivered)
     assert sorted(each.number for each in delivered) == list(range(60))
     assert most <= 3
     assert ahead <= 6
@@ -268,7 +269,7 @@ def test_what_was_delivered_before_a_failure_is_told() -> None:
 
     delivered: list[Delivered] = []
     with scripted(answer) as server, pytest.raises(Permanent):
-        Writer(server.target, "b", 2, QUICK).write(
+        Writer(WriteRequests(server.target, "b", 2, QUICK)).write(
             (body_of(f"m f=1 {n}", number=n) for n in range(2000)), delivered.append
         )
     acknowledged = {each.number for each in delivered}
@@ -292,7 +293,7 @@ def test_a_body_with_more_lines_than_batch_lines_is_sent_in_about_equal_portions
     delivered: list[Delivered] = []
     lines = [f'm,d=1 f={n}i,s="a\n{n}" {n}' for n in range(25)]
     with scripted(lambda _: Reply()) as server:
-        writer = Writer(server.target, "b", 2, QUICK, batch_lines=10)
+        writer = Writer(WriteRequests(server.target, "b", 2, QUICK, batch_lines=10))
         writer.write([body_of(*lines), body_of("m f=1 1", number=1)], delivered.append)
     portions = [split_lines(gzip.decompress(request.body)) for request in server.writes]
     assert sorted(map(len, portions)) == [1, 8, 8, 9]
@@ -302,8 +303,10 @@ def test_a_body_with_more_lines_than_batch_lines_is_sent_in_about_equal_portions
 
 def test_without_compression_the_text_is_sent_and_no_encoding_is_named() -> None:
     with scripted(lambda _: Reply()) as server:
-        Writer(server.target, "b", 1, QUICK, compressed=False).write([body_of("m f=1 1", "m f=2 2")], lambda _: None)
-        Writer(server.target, "b", 1, QUICK, compressed=False, batch_lines=1).write(
+        Writer(WriteRequests(server.target, "b", 1, QUICK, compressed=False)).write(
+            [body_of("m f=1 1", "m f=2 2")], lambda _: None
+        )
+        Writer(WriteRequests(server.target, "b", 1, QUICK, compressed=False, batch_lines=1)).write(
             [body_of("m f=1 1", "m f=2 2")], lambda _: None
         )
     assert [request.body for request in server.writes] == [b"m f=1 1\nm f=2 2\n", b"m f=1 1\n", b"m f=2 2\n"]
@@ -327,11 +330,11 @@ def test_an_overloaded_server_gets_fewer_requests_at_a_time() -> None:
         return Reply(429, "slow down") if overloaded else Reply()
 
     with scripted(answer) as server:
-        writer = Writer(server.target, "b", None, RetryPolicy(attempts=30, base_s=0.001))
+        writer = Writer(WriteRequests(server.target, "b", None, RetryPolicy(attempts=30, base_s=0.001)))
         writer.write((body_of(f"m f=1 {n}", number=n) for n in range(30)), lambda _: None)
     # The first two keep the places that they had until they are through.
     assert set(at_a_time[-20:]) == {1}
-    assert writer.level.limit == 1
+    assert writer.requests.level.limit == 1
 
 
 def test_bodies_that_wait_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +353,7 @@ def test_bodies_that_wait_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -
         told += 1
 
     with scripted(lambda _: (time.sleep(0.005), Reply())[1]) as server:
-        Writer(server.target, "b", 16, QUICK).write(bodies(), on_delivered)
+        Writer(WriteRequests(server.target, "b", 16, QUICK)).write(bodies(), on_delivered)
     assert told == 40
     assert ahead <= 4, "three that wait, and the one that is to be added"
 
